@@ -1,0 +1,65 @@
+"""A namespace's LimitRanges, as the bounds they put on one init container."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from pullsizer.errors import InvalidQuantity
+from pullsizer.names import RESOURCES
+from pullsizer.quantity import parse
+
+
+@dataclass(frozen=True)
+class NamespaceLimits:
+    """The strictest of all LimitRanges of a namespace, for a container and for a pod. Amounts in millicores and bytes.
+
+    :param ratio: the most that a limit may be, as a multiple of its request
+    """
+
+    min: Mapping[str, int] = field(default_factory=dict)
+    max: Mapping[str, int] = field(default_factory=dict)
+    ratio: Mapping[str, Fraction] = field(default_factory=dict)
+
+
+UNLIMITED = NamespaceLimits()
+
+
+def namespace_limits(limit_ranges: Iterable[Mapping[str, Any]]) -> NamespaceLimits:
+    """Of `LimitRange` objects.
+
+    A limit of type Pod bounds an init container too: the pod's effective amount is at least the container's.
+    """
+    least: dict[str, int] = {}
+    most: dict[str, int] = {}
+    ratio: dict[str, Fraction] = {}
+    for limit_range in limit_ranges:
+        for item in (limit_range.get("spec") or {}).get("limits") or ():
+            if item.get("type") not in ("Container", "Pod"):
+                continue
+            for name, amount in _amounts(item.get("max")).items():
+                most[name] = min(amount, most.get(name, amount))
+            if item["type"] == "Pod":
+                continue  # other containers share a pod's minimum and ratio
+            for name, amount in _amounts(item.get("min")).items():
+                least[name] = max(amount, least.get(name, amount))
+            for name, text in (item.get("maxLimitRequestRatio") or {}).items():
+                try:
+                    value = Fraction(str(text))
+                except (ValueError, ZeroDivisionError):
+                    continue
+                ratio[name] = min(value, ratio.get(name, value))
+    return NamespaceLimits(least, most, ratio) if least or most or ratio else UNLIMITED
+
+
+def _amounts(block: Mapping[str, Any] | None) -> dict[str, int]:
+    found = {}
+    for name in RESOURCES:
+        if block and name in block:
+            try:
+                found[name] = parse(str(block[name]), name)
+            except InvalidQuantity:
+                continue  # the API server stored it, so it is a quantity; one that we cannot read bounds nothing
+    return found
