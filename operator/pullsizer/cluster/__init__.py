@@ -1,0 +1,6 @@
+"""The API server, for both roles: a raw-JSON client, watches, the Lease."""
+
+from pullsizer.cluster.client import KubeApi
+from pullsizer.cluster.reflector import Reflector
+
+__all__ = ["KubeApi", "Reflector"]

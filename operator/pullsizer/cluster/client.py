@@ -1,0 +1,237 @@
+"""A thin client for the API server that speaks plain JSON.
+
+The official asyncio client does what must not be written twice: kubeconfig and in-cluster configuration, token refresh,
+TLS. Its typed models are left out: they drop fields that they do not know, and cost more than all the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import aiohttp
+import orjson
+from kubernetes.aio import client, config
+
+from pullsizer.errors import ClusterError, NotFound
+
+log = logging.getLogger(__name__)
+
+Object = dict[str, Any]
+
+APPLY: Final = "application/apply-patch+yaml"  # JSON is YAML
+MERGE: Final = "application/merge-patch+json"
+JSON: Final = "application/json"
+
+_TIMEOUT: Final = 30.0
+"""Seconds for one request. The API server itself gives up on most after 60."""
+_CONNECT: Final = 10.0
+_PAGE: Final = 500  # as client-go
+_BUSY: Final = frozenset({429, 503})
+_TRIES: Final = 3
+_LONGEST_MESSAGE: Final = 300
+
+
+class KubeApi:
+    """The API server. Paths are those of its REST interface: `/api/v1/namespaces/models/pods`.
+
+    Every failure is a ClusterError, a missing object NotFound.
+    """
+
+    def __init__(self, configuration: client.Configuration) -> None:
+        self._api = client.ApiClient(configuration)
+        self._api.user_agent = "pullsizer"
+
+    @classmethod
+    async def connect(cls, kubeconfig: Path | None = None) -> Self:
+        """By a kubeconfig, or else as the pod's own ServiceAccount. Asks the API server nothing yet.
+
+        :raises ClusterError: where there is neither
+        """
+        configuration = client.Configuration()
+        try:
+            if kubeconfig is not None:
+                await config.load_kube_config(str(kubeconfig), client_configuration=configuration, persist_config=False)
+            else:
+                config.load_incluster_config(client_configuration=configuration)
+        except (config.ConfigException, OSError) as error:
+            raise ClusterError(0, f"no way to reach a cluster: {error}") from error
+        return cls(configuration)
+
+    @property
+    def client(self) -> client.ApiClient:
+        """The official client underneath, for its leader election."""
+        return self._api
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._api.close()
+
+    async def get(self, path: str) -> Object:
+        return await self._call("GET", path)
+
+    async def list(self, path: str, *, label_selector: str = "", field_selector: str = "") -> Object:
+        """All items, page by page, as one list with the resourceVersion to watch from.
+
+        The items of a list have no apiVersion and kind of their own; here they do, as everywhere else.
+        """
+        query = {"limit": str(_PAGE), "labelSelector": label_selector, "fieldSelector": field_selector}
+        whole = await self._call("GET", path, query)
+        page = whole
+        while token := (page.get("metadata") or {}).get("continue"):
+            page = await self._call("GET", path, {**query, "continue": token})
+            whole["items"].extend(page.get("items") or ())
+            whole["metadata"] = page["metadata"]
+        kind = str(whole.get("kind", "")).removesuffix("List")
+        items = whole["items"] = whole.get("items") or []
+        for item in items:
+            item.setdefault("apiVersion", whole.get("apiVersion", ""))
+            item.setdefault("kind", kind)
+        return whole
+
+    async def create(self, path: str, body: Mapping[str, Any]) -> Object:
+        return await self._call("POST", path, body=body)
+
+    async def apply(self, path: str, body: Mapping[str, Any], *, field_manager: str, subresource: str = "") -> Object:
+        """Server-side apply. Ours are the fields that we name, so conflicts are decided for us (`force`)."""
+        target = f"{path}/{subresource}" if subresource else path
+        return await self._call(
+            "PATCH", target, {"fieldManager": field_manager, "force": "true"}, body=body, content_type=APPLY
+        )
+
+    async def patch(self, path: str, body: Mapping[str, Any], *, content_type: str = MERGE) -> Object:
+        return await self._call("PATCH", path, body=body, content_type=content_type)
+
+    async def delete(self, path: str, *, uid: str = "") -> None:
+        """Deletes; with `uid` only that very object, not one of the same name that came after it."""
+        body: dict[str, Any] = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
+        if uid:
+            body["preconditions"] = {"uid": uid}
+        await self._call("DELETE", path, body=body)
+
+    async def watch(
+        self,
+        path: str,
+        *,
+        resource_version: str,
+        label_selector: str = "",
+        field_selector: str = "",
+        timeout_seconds: int = 290,
+        inactivity: float = 100,
+    ) -> AsyncGenerator[Object, None]:
+        """Events as the API server sends them, `BOOKMARK` and `ERROR` too, until it ends the watch.
+
+        :param timeout_seconds: after which the server ends it
+        :param inactivity: seconds without a byte after which the connection counts as dead
+        :raises ClusterError: also where the connection died
+        """
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": resource_version,
+            "timeoutSeconds": str(timeout_seconds),
+            "labelSelector": label_selector,
+            "fieldSelector": field_selector,
+        }
+        timeout = aiohttp.ClientTimeout(total=timeout_seconds + inactivity, sock_connect=_CONNECT, sock_read=inactivity)
+        response = await self._send("GET", path, query, timeout=timeout)
+        try:
+            await _raise_for_status(response)
+            pieces: list[bytes] = []
+            # Not readline(): it fails on lines above its buffer's size, and a Secret or CRD can be larger.
+            async for chunk in response.content.iter_any():
+                head, *lines = chunk.split(b"\n")
+                pieces.append(head)
+                for line in lines:
+                    whole = b"".join(pieces)
+                    pieces = [line]
+                    if whole.strip():
+                        yield orjson.loads(whole)
+        except (aiohttp.ClientError, TimeoutError, OSError, orjson.JSONDecodeError) as error:
+            raise ClusterError(0, f"watch ended: {_describe(error)}") from error
+        finally:
+            response.close()
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        body: Mapping[str, Any] | None = None,
+        content_type: str = JSON,
+    ) -> Object:
+        timeout = aiohttp.ClientTimeout(total=_TIMEOUT, sock_connect=_CONNECT)
+        for left in reversed(range(_TRIES)):
+            response = await self._send(
+                method, path, query or {}, body=body, content_type=content_type, timeout=timeout
+            )
+            try:
+                if response.status in _BUSY and left and "Retry-After" in response.headers:
+                    await asyncio.sleep(_seconds(response.headers["Retry-After"]))
+                    continue
+                await _raise_for_status(response)
+                answer: Object = orjson.loads(await response.read() or b"{}")
+            except (aiohttp.ClientError, TimeoutError, OSError, orjson.JSONDecodeError) as error:
+                raise ClusterError(0, f"{method} {path}: {_describe(error)}") from error
+            else:
+                return answer
+            finally:
+                response.release()
+        raise AssertionError
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        *,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own, which also knows of silence between bytes
+        body: Mapping[str, Any] | None = None,
+        content_type: str = JSON,
+    ) -> aiohttp.ClientResponse:
+        try:
+            # Without the body: it would be copied through the client's idea of what JSON is.
+            _, url, headers, _, _ = await self._api.param_serialize(
+                method,
+                path,
+                query_params=[(name, value) for name, value in query.items() if value],
+                header_params={"Accept": JSON, "Content-Type": content_type},
+                auth_settings=["BearerToken"],
+            )
+            answer = await self._api.call_api(method, url, headers, body=body, _request_timeout=timeout)
+        except (aiohttp.ClientError, TimeoutError, OSError, config.ConfigException) as error:
+            raise ClusterError(0, f"{method} {path}: {_describe(error)}") from error
+        response: aiohttp.ClientResponse = answer.response
+        return response
+
+
+async def _raise_for_status(response: aiohttp.ClientResponse) -> None:
+    if response.status < 400:
+        return
+    try:
+        message = str(orjson.loads(await response.read())["message"])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        message = response.reason or "no reason given"
+    kind = NotFound if response.status == 404 else ClusterError
+    raise kind(response.status, f"{response.method} {response.url.path}: {message[:_LONGEST_MESSAGE]}")
+
+
+def _seconds(retry_after: str) -> float:
+    return min(float(retry_after), 10.0) if retry_after.isdigit() else 1.0
+
+
+def _describe(error: BaseException) -> str:
+    """Some errors of asyncio have no text."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
