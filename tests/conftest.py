@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.controlplane import ControlPlane, ControlPlaneError, ToolchainMissing, binaries, snapshot
+from tests.controlplane import ControlPlane, ControlPlaneError, NoToolchainError, binaries, snapshot
 from tests.controlplane.cluster import Cluster, ExistingCluster
 
 EXISTING = "PULLSIZER_TEST_KUBECONFIG"
@@ -41,7 +41,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         try:
             binaries.ensure()
             snapshot.folder()
-        except ToolchainMissing as error:
+        except NoToolchainError as error:
             session.config.stash[NO_TOOLCHAIN] = str(error)
         except ControlPlaneError as error:
             raise pytest.UsageError(str(error)) from None

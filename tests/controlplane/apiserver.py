@@ -36,7 +36,9 @@ class ApiServer(Cluster):
             folder = Path(tempfile.mkdtemp(prefix="pullsizer-controlplane-"))
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
-            raise ControlPlaneError(f"{folder} is not empty, and a control plane removes its folder at the end: name another")
+            raise ControlPlaneError(
+                f"{folder} is not empty, and a control plane removes its folder at the end: name another"
+            )
         self.folder = folder.resolve()
         self.processes = Processes(self.folder)
         self.kubeconfig = self.folder / "kubeconfig"
@@ -82,8 +84,12 @@ class ApiServer(Cluster):
     def _start(self) -> None:
         etcd = f"http://{HOST}:{ports.free_port()}"
         self._start_part("etcd", *self._etcd(etcd))
+        self._prepare_etcd(etcd)
         # A third less memory, and not slower to start.
         self._start_part("kube-apiserver", *self._kube_apiserver(etcd), GOGC="50")
+
+    def _prepare_etcd(self, etcd: str) -> None:
+        """For a subclass that starts from data: the last moment to change it under the API server."""
 
     def stop(self) -> None:
         """Ends everything and removes the folder."""
@@ -129,7 +135,10 @@ class ApiServer(Cluster):
         return self.pki.server(name, hosts=hosts, folder=self.folder / "certificates")
 
     def audit_events(self) -> Iterator[dict[str, Any]]:
-        """The audit log so far. A request's line is written as it is answered, so it may come a moment after the answer."""
+        """The audit log so far.
+
+        A request's line is written as it is answered, so it may come a moment after the answer.
+        """
         with self.audit_log.open() as lines:
             for line in lines:
                 if line.endswith("\n"):
@@ -148,6 +157,16 @@ class ApiServer(Cluster):
 
     def _spawn_part(self, name: str, argv: list[str], ready: Callable[[], bool], **environment: str) -> Process:
         return self.processes.start(name, [str(self.binary(name)), *argv], environment, ready)
+
+    def kubeconfig_of(self, user: str) -> Path:
+        """A kubeconfig of another name with all rights, so that the audit log tells the parts from the tests."""
+        certificate = self.pki.client(user.replace(":", "-"), user=user, group="system:masters")
+        return self._write_kubeconfig(self.folder / "kubeconfigs" / certificate[0].stem, certificate)
+
+    def _write_kubeconfig(self, path: Path, certificate: tuple[Path, Path]) -> Path:
+        crt, key = (base64.b64encode(file.read_bytes()).decode() for file in certificate)
+        cluster = {"server": self._server, "certificate-authority-data": self.pki.ca_bundle}
+        return write_kubeconfig(path, cluster, {"client-certificate-data": crt, "client-key-data": key})
 
     # The two parts
 
@@ -170,12 +189,8 @@ class ApiServer(Cluster):
         self._server = f"https://{HOST}:{port}"
         pki = self.pki
         crt, key = pki.server("kube-apiserver", hosts=(*LOCAL, "kubernetes.default.svc"))
-        self._admin = pki.client("admin", group="system:masters")
-        certificate, private_key = (base64.b64encode(file.read_bytes()).decode() for file in self._admin)
-        cluster = {"server": self._server, "certificate-authority-data": pki.ca_bundle}
-        write_kubeconfig(
-            self.kubeconfig, cluster, {"client-certificate-data": certificate, "client-key-data": private_key}
-        )
+        self._admin = pki.client("admin", user="admin", group="system:masters")
+        self._write_kubeconfig(self.kubeconfig, self._admin)
         flags = [
             f"--etcd-servers={etcd}",
             f"--bind-address={HOST}",

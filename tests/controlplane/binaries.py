@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from . import build, given
+from . import build, cache, given
 from .programs import PROGRAMS
 
 
@@ -20,6 +20,7 @@ def path(name: str) -> Path:
     if found is None:
         ensure([name])
         found = build.kept(name)
+        cache.used(found.parent)
     return found
 
 

@@ -34,6 +34,7 @@ def ensure(names: Iterable[str]) -> None:
     if not missing:
         return
     with cache.locked("build"):
+        cache.drop_unused(cache.root() / "bin")
         # Another process may have built them while this one waited for the lock.
         missing = [name for name in missing if not kept(name).exists()]
         for number, name in enumerate(missing, 1):

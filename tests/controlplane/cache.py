@@ -7,7 +7,9 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +42,20 @@ def locked(name: str) -> Iterator[None]:
     with (root() / f"{name}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def used(path: Path) -> Path:
+    """Notes that this entry is still of use."""
+    os.utime(path)
+    return path
+
+
+def drop_unused(folder: Path, pattern: str = "*", *, days: float = 30) -> None:
+    """Removes entries that nobody has used for so long: of other versions, mostly."""
+    for entry in folder.glob(pattern):
+        with contextlib.suppress(OSError):
+            if time.time() - entry.stat().st_mtime > days * 86400:
+                shutil.rmtree(entry)
 
 
 def say(line: str) -> None:

@@ -37,7 +37,7 @@ class Cluster:
         return None
 
     def kubectl(self, *args: str, stdin: str | None = None, check: bool = True) -> str:
-        """kubectl's stdout, as administrator; with `check`, an error with its stderr when it fails.
+        """What kubectl prints, as administrator; with `check`, an error with its stderr when it fails.
 
         Arguments of the caller win over ours, so `--kubeconfig` may name another one, see token_kubeconfig.
         """
@@ -53,8 +53,8 @@ class Cluster:
     def apply(self, documents: Document | Iterable[Document], *args: str) -> None:
         """Makes the objects so, server-side: KServe's largest CRD does not fit into the annotation of the other way.
 
-        Without kubectl's validation, for which the API server computes the OpenAPI of everything: with KServe's CRDs that
-        takes seconds. The API server itself validates all the same.
+        Without kubectl's validation, for which the API server computes the OpenAPI of everything: with KServe's CRDs
+        that takes seconds. The API server itself validates all the same.
         """
         items = [documents] if isinstance(documents, dict) else list(documents)
         text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})

@@ -17,6 +17,7 @@ from .ports import HOST
 from .programs import kserve_folder
 
 NAMESPACE = "kserve"
+GROUP = "serving.kserve.io"
 LLM_KINDS = ("llminferenceservices", "llminferenceserviceconfigs")
 
 
@@ -49,12 +50,6 @@ class KServe:
         """The webhooks of `cmd/llmisvc`."""
         self._register("webhook/llmisvc/manifests.yaml", port)
 
-    def move_conversion(self, port: int) -> None:
-        """Names another port in the CRDs that llmisvc converts. The API server takes seconds to digest that."""
-        for plural in LLM_KINDS:
-            patch = json.dumps({"spec": {"conversion": self._conversion(port)}})
-            self.cluster.kubectl("patch", "crd", f"{plural}.serving.kserve.io", "--type=merge", f"--patch={patch}")
-
     def _register(self, file: str, port: int) -> None:
         self.cluster.apply(self.cluster.webhook_by_url(self._documents(file), port, self.ca_bundle))
 
@@ -79,7 +74,7 @@ class KServe:
 
     def _conversion(self, port: int) -> Document:
         """v1alpha1 and v1alpha2 of the LLM kinds are converted by their manager."""
-        client = {"url": f"https://{HOST}:{port}/convert", "caBundle": self.ca_bundle}
+        client = {"url": conversion_url(port), "caBundle": self.ca_bundle}
         return {
             "strategy": "Webhook",
             "webhook": {"clientConfig": client, "conversionReviewVersions": ["v1", "v1beta1"]},
@@ -88,8 +83,8 @@ class KServe:
     def _until_served(self, spec: Document) -> None:
         """Until all versions of a CRD can be used.
 
-        Not `kubectl wait`, which fails on a CRD that has no conditions yet; nor a GET of the CRD, which is 1 MB and slows
-        down what it waits for.
+        Not `kubectl wait`, which fails on a CRD that has no conditions yet; nor a GET of the CRD, which is 1 MB and
+        slows down what it waits for.
         """
 
         def served() -> bool:
@@ -101,6 +96,11 @@ class KServe:
             return True
 
         self.cluster.until(served, 120, f"{DEFINITION} {spec['names']['plural']} is served", pause=0.3)
+
+
+def conversion_url(port: int) -> str:
+    """Where llmisvc converts between the versions of its kinds."""
+    return f"https://{HOST}:{port}/convert"
 
 
 def serving_certificates(folder: Path) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import datetime
+import datetime as dt
 import ipaddress
 from collections.abc import Iterable
 from pathlib import Path
@@ -42,10 +42,10 @@ class Pki:
         """The CA as Kubernetes wants it in a `caBundle`."""
         return base64.b64encode(self.ca.read_bytes()).decode()
 
-    def client(self, name: str, *, group: str) -> tuple[Path, Path]:
-        """A client certificate: the API server takes the names for user and group."""
+    def client(self, name: str, *, user: str, group: str) -> tuple[Path, Path]:
+        """A client certificate, which is who one is for the API server."""
         subject = [
-            x509.NameAttribute(NameOID.COMMON_NAME, name),
+            x509.NameAttribute(NameOID.COMMON_NAME, user),
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, group),
         ]
         return self._issue(self.folder / name, subject, ExtendedKeyUsageOID.CLIENT_AUTH, None)
@@ -107,22 +107,20 @@ def _self_signed(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
 def _builder(
     subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey, *, days: int
 ) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=days))
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(days=days))
     )
 
 
 def _write_key(path: Path, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> None:
     path.touch(mode=0o600)
     path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )

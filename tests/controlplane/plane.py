@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import subprocess
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import IO, Final, Self
+from typing import Final, Self
 
 from . import binaries, nodes, ports, snapshot
 from .apiserver import ApiServer
@@ -26,8 +25,8 @@ _PROGRAMS: Final = {
 }
 _ALWAYS: Final = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl")
 
-# What tests need and no more. Not the autoscaler: KServe makes an HPA for each service, and without a metrics server its
-# Events drown all others. Not the node lifecycle: fake nodes have no heartbeat.
+# What tests need and no more. Not the autoscaler: KServe makes an HPA for each service, and without a metrics server
+# its Events drown all others. Not the node lifecycle: fake nodes have no heartbeat.
 CONTROLLERS: Final = (
     "deployment-controller",
     "replicaset-controller",
@@ -63,7 +62,6 @@ class ControlPlane(ApiServer):
         self.kserve_url = ""
         """KServe's own webhook server; empty without that part."""
         self.llmisvc_url = ""
-        self._port_lock: IO[str] | None = None
         # Now and not at the start: it holds the CA, of which a caller may want a certificate before.
         try:
             snapshot.copy_to(self.folder)
@@ -94,12 +92,16 @@ class ControlPlane(ApiServer):
             if part in self.parts:
                 start()
 
+    def _prepare_etcd(self, etcd: str) -> None:
+        self._conversion_port = ports.free_port()
+        snapshot.set_conversion_port(etcd, self._conversion_port)
+
     def add_node(self, name: str, capacity: Mapping[str, str] = nodes.CAPACITY, **labels: str) -> None:
         """One more fake node; there is `fake-0` from the start."""
         nodes.add_node(self, name, capacity, **labels)
 
     def helm(self, *args: str) -> str:
-        """helm's stdout, as administrator; its own files go into the plane's folder."""
+        """What helm prints, as administrator; its own files go into the plane's folder."""
         homes = {f"HELM_{kind}_HOME": str(self.folder / "helm" / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
         command = [str(self.binary("helm")), *args]
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=self.environment | homes)
@@ -113,13 +115,14 @@ class ControlPlane(ApiServer):
             f"--service-account-private-key-file={self.pki.service_account_key}",
             f"--root-ca-file={self.ca}",
             f"--controllers={','.join(CONTROLLERS)}",
+            "--use-service-account-credentials=true",  # each controller by its own name, with its own rights
         ]
         # The first thing its service-account controller does; pods are refused before.
         return flags, lambda: bool(self.kubectl("get", "serviceaccount", "default", "--output=name", check=False))
 
     def _kubernetes_flags(self, name: str) -> list[str]:
         return [
-            f"--kubeconfig={self.kubeconfig}",
+            f"--kubeconfig={self.kubeconfig_of(f'system:{name}')}",
             "--leader-elect=false",
             f"--bind-address={HOST}",
             f"--secure-port={ports.free_port()}",
@@ -137,7 +140,7 @@ class ControlPlane(ApiServer):
     def _start_kwok(self) -> None:
         server = f"{HOST}:{ports.free_port()}"
         flags = [
-            f"--kubeconfig={self.kubeconfig}",
+            f"--kubeconfig={self.kubeconfig_of('kwok')}",
             "--manage-all-nodes=true",
             "--node-lease-duration-seconds=0",
             f"--server-address={server}",
@@ -154,20 +157,9 @@ class ControlPlane(ApiServer):
         KServe(self, self.pki.ca_bundle).register_manager(port)
 
     def _start_llmisvc(self) -> None:
-        kserve = KServe(self, self.pki.ca_bundle)
-        port = int((self.folder / snapshot.PORT_FILE).read_text())
-        # Another plane's, that started from the same snapshot: it holds the lock as long as it lives.
-        self._port_lock = (snapshot.folder() / snapshot.PORT_FILE).open()
-        try:
-            fcntl.flock(self._port_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            taken = ports.listens(port)
-        except BlockingIOError:
-            taken = True
-        if taken:
-            port = ports.free_port()
-            kserve.move_conversion(port)
+        port = self._conversion_port
         self.llmisvc_url = self._start_manager("kserve-llmisvc", port, "--metrics-secure=false")
-        kserve.register_llmisvc(port)
+        KServe(self, self.pki.ca_bundle).register_llmisvc(port)
 
     def _start_manager(self, name: str, port: int, *flags: str) -> str:
         health = f"{HOST}:{ports.free_port()}"
@@ -178,18 +170,12 @@ class ControlPlane(ApiServer):
             [f"--webhook-port={port}", "--metrics-addr=0", f"--health-probe-addr={health}", *flags],
             # The readyz of llmisvc proves nothing about its webhook server.
             lambda: self.answers(f"http://{health}/readyz") and ports.listens(port),
-            KUBECONFIG=str(self.kubeconfig),
+            KUBECONFIG=str(self.kubeconfig_of(f"system:serviceaccount:{NAMESPACE}:{name}")),
             POD_NAMESPACE=NAMESPACE,
             WEBHOOK_HOST=HOST,
             TMPDIR=str(temporary),
         )
         return f"https://{HOST}:{port}"
-
-    def stop(self) -> None:
-        """Ends everything and removes the folder."""
-        super().stop()
-        if self._port_lock is not None:
-            self._port_lock.close()
 
     def facts(self) -> str:
         """What another process needs to use this plane, as JSON."""

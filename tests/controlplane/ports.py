@@ -15,8 +15,8 @@ _given: set[int] = set()
 def free_port() -> int:
     """A port nobody listens on, never given before by this process.
 
-    It is below the range from which the kernel takes ports for outgoing connections. Thus none of these takes it between
-    this call and the server's start, nor while a killed server is down and will come back on the same port.
+    It is below the range from which the kernel takes ports for outgoing connections. Thus none of these takes it
+    between this call and the server's start, nor while a killed server is down and will come back on the same port.
     """
     first = _first_ephemeral()
     for port in random.sample(range(first // 2, first), 500):

@@ -38,8 +38,8 @@ class Process:
 class Processes:
     """Starts, watches and stops them. Three nets, each for what slips through the one before:
 
-    `close` asks politely; the kernel kills each child when its parent dies; the warden kills what is left and removes the
-    folder, see warden.py.
+    `close` asks politely; the kernel kills each child when its parent dies; the warden kills what is left and removes
+    the folder, see warden.py.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -77,7 +77,7 @@ class Processes:
         if (old := self._running.get(name)) is not None and old.popen.poll() is None:
             raise ControlPlaneError(f"{name} runs already, pid {old.popen.pid}: stop it first")
         process = Process(name, tuple(argv), environment, ready)
-        # The kernel's signal comes when the *thread* that started a process ends; then only the main thread may ask for it.
+        # The kernel's signal comes when the *thread* that started a process ends: only the main one may ask for it.
         in_main = threading.current_thread() is threading.main_thread()
         launch = [sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid())] if in_main else []
         with (self.logs / f"{name}.log").open("ab") as log:
@@ -104,7 +104,9 @@ class Processes:
             return self._running[name]
         except KeyError:
             known = ", ".join(self._running) or "none"
-            raise ControlPlaneError(f"the control plane in {self.folder} has no process {name}; it has: {known}") from None
+            raise ControlPlaneError(
+                f"the control plane in {self.folder} has no process {name}; it has: {known}"
+            ) from None
 
     def stop(self, name: str, number: signal.Signals = signal.SIGTERM) -> int:
         """Ends a process with this signal, after a grace period with SIGKILL; returns its exit status."""
@@ -128,7 +130,9 @@ class Processes:
         while process.ready is not None and not process.ready():
             self.check(process.name)
             if time.monotonic() > deadline:
-                raise ControlPlaneError(f"{process.name} is not ready after {timeout:.0f} s:\n{self.tail(process.name)}")
+                raise ControlPlaneError(
+                    f"{process.name} is not ready after {timeout:.0f} s:\n{self.tail(process.name)}"
+                )
             time.sleep(0.03)
 
     def check(self, *names: str) -> None:

