@@ -1,0 +1,169 @@
+"""One request, one bounded answer, through the door; and every way in which that fails, as a `MeasureError`."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Literal, NoReturn, Self
+
+import aiohttp
+from multidict import CIMultiDictProxy
+from yarl import URL
+
+from pullsizer import __version__
+from pullsizer.errors import EgressDenied
+from pullsizer.sources.egress import USER, Door
+from pullsizer.sources.failures import failure
+from pullsizer.sources.proxying import Verdict, basic
+
+REDIRECTS: Final = 5
+REDIRECTED: Final = frozenset({301, 302, 303, 307, 308})
+_SCHEMES: Final = ("http", "https")
+# Idle connections are kept as long as a burst of new services takes, and less than half of the door's own idle time.
+_KEPT_SECONDS: Final = 25
+_FEW: Final = 64 << 10
+LARGE: Final = 1 << 20
+"""Answers up to this are read side by side: 64 of them are 64 MiB. See `when_large`."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: CIMultiDictProxy[str]
+    body: bytes = b""
+
+
+class Client:
+    """HTTP through the door. An async context manager.
+
+    Nothing is kept between requests but connections: no cookies, no credentials, nothing of the environment. It follows
+    no redirect and decompresses nothing: its users decide on each.
+    """
+
+    def __init__(self, door: Door, tls: ssl.SSLContext) -> None:
+        self._door = door
+        self._tls = tls
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=self._tls, limit=0, keepalive_timeout=_KEPT_SECONDS),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            headers={"User-Agent": f"pullsizer/{__version__}", "Accept-Encoding": "identity", "Accept": "*/*"},
+            timeout=aiohttp.ClientTimeout(total=None),  # the measurer's own time bounds all
+        )
+        self._proxy = URL(self._door.url)
+        self._proxy_headers = {"Proxy-Authorization": basic(USER, self._door.secret)}
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._session is not None
+        await self._session.close()
+
+    async def ask(
+        self,
+        method: Literal["GET", "HEAD"],
+        url: URL,
+        about: str,
+        headers: Mapping[str, str],
+        *,
+        most: int = 0,
+        when_large: Callable[[], Awaitable[None]] | None = None,
+    ) -> Answer:
+        """The answer to one request.
+
+        :param about: who is asked, for the messages of errors: never taken from what a server said
+        :param most: bytes of the body to read, at most; 0 leaves it unread
+        :param when_large: awaited before more than `LARGE` bytes of the body are read
+        :raises MeasureError: for no answer, and for a longer one
+        """
+        assert self._session is not None
+        if url.scheme not in _SCHEMES or not url.raw_host:
+            raise failure("InvalidAnswer", f"{about} redirects to what is not an http(s) URL")
+        if url.raw_user or url.raw_password:
+            url = url.with_user(None)
+        try:
+            response = await self._session.request(
+                method,
+                url,
+                # aiohttp gives the proxy its headers with CONNECT only; a plain request is itself for the proxy.
+                headers={**headers, **self._proxy_headers} if url.scheme == "http" else headers,
+                allow_redirects=False,
+                proxy=self._proxy,
+                proxy_headers=self._proxy_headers,
+            )
+        except aiohttp.ClientHttpProxyError as error:
+            self._refused(self._door.verdict(error.headers or {}), about)
+        except (aiohttp.ClientError, ValueError, OSError) as error:
+            raise _explained(error, about) from None
+        try:
+            if verdict := self._door.verdict(response.headers):
+                self._refused(verdict, about)
+            body = await _read(response, most, about, when_large) if most else b""
+        except (aiohttp.ClientError, OSError) as error:
+            raise _explained(error, about) from None
+        finally:
+            # The door ends after one plain request, so such a connection is not for the pool; nor is one with more of a
+            # body to come than is worth reading.
+            if url.scheme == "http" or not (response.content.at_eof() or method == "HEAD"):
+                response.close()
+            else:
+                response.release()
+        return Answer(response.status, response.headers, body)
+
+    def _refused(self, verdict: Verdict | None, about: str) -> NoReturn:
+        """Raises what the door's verdict means."""
+        if verdict is Verdict.DENIED:
+            raise EgressDenied(
+                f"{about} is not at a public address, and the operator calls no others on a user's word; "
+                "an administrator can allow its network under sources.allowCIDRs"
+            )
+        if verdict is Verdict.NO_HOST:
+            raise failure(
+                "InvalidURI", f"{about} is not, or redirects to what is not, a host written as a name or an address"
+            )
+        said = {
+            Verdict.UNKNOWN_HOST: "has a name that cannot be resolved; is it spelled right?",
+            Verdict.UNREACHABLE: "cannot be reached",
+            Verdict.PROXY_REFUSED: "cannot be reached: the proxy of the operator's environment refuses",
+            None: "cannot be reached",
+        }
+        raise failure("SourceUnavailable", f"{about} {said[verdict]}")
+
+
+async def _read(
+    response: aiohttp.ClientResponse, most: int, about: str, when_large: Callable[[], Awaitable[None]] | None
+) -> bytes:
+    """The body, if it is not more than `most` bytes."""
+    if (response.content_length or 0) > most:
+        raise failure("InvalidAnswer", f"{about} answers with more than {most >> 20} MiB")
+    body = bytearray()
+    async for chunk in response.content.iter_chunked(_FEW):
+        body += chunk
+        if when_large is not None and len(body) > LARGE:
+            await when_large()
+            when_large = None
+        if len(body) > most:
+            raise failure("InvalidAnswer", f"{about} answers with more than {most >> 20} MiB")
+    return bytes(body)
+
+
+def _explained(error: Exception, about: str) -> Exception:
+    """An error of aiohttp's or the system's in our words: theirs may hold addresses and what the server said."""
+    if isinstance(error, (aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError)):
+        return failure(
+            "TLSError",
+            f"{about} has a certificate that the operator does not trust; a private CA goes into its SSL_CERT_FILE",
+        )
+    if isinstance(error, (aiohttp.ClientSSLError, ssl.SSLError)):
+        return failure("TLSError", f"no TLS connection with {about} can be made")
+    if isinstance(error, (aiohttp.InvalidURL, ValueError)):
+        return failure("InvalidURI", f"{about} cannot be asked: the URI is not valid")
+    if isinstance(error, aiohttp.ClientResponseError):
+        return failure("InvalidAnswer", f"{about} does not answer in HTTP")
+    return failure("SourceUnavailable", f"{about} closed the connection before it had answered")

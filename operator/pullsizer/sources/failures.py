@@ -1,0 +1,53 @@
+"""Why a model was not measured: the reasons there are, and when each is worth another try."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from pullsizer.errors import MeasureError
+
+Reason = Literal[
+    "InvalidAnswer",
+    "InvalidURI",
+    "NoLength",
+    "NotFound",
+    "NothingToPull",
+    "RateLimited",
+    "SourceUnavailable",
+    "TLSError",
+    "Timeout",
+    "Unauthorized",
+    "UnknownScheme",
+    "UnsupportedSource",
+]
+
+_NEVER: Final = 86400.0
+"""Nothing but another URI helps, and that is asked about at once. A day, as for a model that was measured."""
+
+RETRY_AFTER: Final[dict[Reason, float]] = {
+    # Somebody has to do something about these: a quarter of an hour after they did, it shows.
+    "Unauthorized": 900,
+    "NotFound": 900,
+    "TLSError": 900,
+    "InvalidAnswer": 900,
+    "NoLength": 3600,
+    # These pass by themselves. A minute is what a restart of a store takes.
+    "SourceUnavailable": 60,
+    "Timeout": 60,
+    "RateLimited": 60,
+    "InvalidURI": _NEVER,
+    "UnknownScheme": _NEVER,
+    "UnsupportedSource": _NEVER,
+    "NothingToPull": _NEVER,
+}
+
+
+def failure(reason: Reason, message: str, retry_after: float | None = None) -> MeasureError:
+    """The error for a reason, worth another try after the reason's own time unless the source named one."""
+    return MeasureError(reason, message, RETRY_AFTER[reason] if retry_after is None else retry_after)
+
+
+def shown(text: str) -> str:
+    """Somebody's text inside a sentence of ours: quoted, without control characters, not longer than a line."""
+    longest = 200
+    return repr(text if len(text) <= longest else f"{text[:longest]}…")

@@ -1,0 +1,211 @@
+"""`hf://owner/model[:revision]`: how big a repository of the Hub is, by the Hub's own client library."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, TypeVar
+
+import httpx2
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError, RevisionNotFoundError
+from huggingface_hub.hf_api import ModelInfo
+from huggingface_hub.utils._http import parse_ratelimit_headers
+from yarl import URL
+
+from pullsizer.errors import MeasureError
+from pullsizer.model import ModelFacts, Source
+from pullsizer.sources import bridge
+from pullsizer.sources.client import Client
+from pullsizer.sources.failures import failure, shown
+from pullsizer.sources.listings import Listing, Listings
+
+T = TypeVar("T")
+
+CALLS: Final = 64
+"""At once: 200 new services at 300 ms a call are then done in about a second. Each waits in a thread."""
+_ANSWER: Final = 16 << 20
+"""Bytes: some 50,000 files at 330 bytes each. The largest repositories that are models have a few thousand."""
+_MOST_BYTES: Final = (1 << 63) - 1
+_RETRY: Final = (1.0, 3600.0)
+# What the library reads of an answer. Cookies, above all, must not travel from one namespace's call to another's.
+_HEADERS_KEPT: Final = ("content-type", "location", "ratelimit", "retry-after", "x-error-code")
+
+_PART: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"
+_REPO: Final = re.compile(rf"{_PART}/{_PART}")
+_REVISION: Final = re.compile(r"[!-~]{1,256}")
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True)
+class Repo:
+    """A model's repository, and the revision wanted; none is the default branch."""
+
+    id: str
+    revision: str | None = None
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the revision is a commit, which never changes."""
+        return bool(_COMMIT.fullmatch(self.revision or ""))
+
+
+def parse(uri: str) -> Repo:
+    """The repository, as KServe's downloader reads the URI: one slash, and a revision after the first colon.
+
+    :raises MeasureError: InvalidURI
+    """
+    path = uri.partition("://")[2]
+    name, _, revision = path.partition(":")
+    valid = _REPO.fullmatch(name) and "--" not in name and ".." not in name and not name.endswith(".git")
+    if not valid or "/" in revision or (revision and not _REVISION.fullmatch(revision)):
+        raise failure(
+            "InvalidURI", f"{shown(uri)} is not a model of the Hub; write hf://owner/model or hf://owner/model:revision"
+        )
+    return Repo(name, revision or None)
+
+
+class HuggingFace:
+    """Asks a Hub about its models."""
+
+    def __init__(self, client: Client) -> None:
+        bridge.install()
+        self._client = client
+        self._pool = ThreadPoolExecutor(CALLS, "hub")
+        self._large = asyncio.Lock()
+        self._listings = Listings()
+        self._paused: dict[tuple[str, str], float] = {}
+
+    async def measure(self, source: Source, endpoint: str, token: str | None) -> ModelFacts:
+        repo = parse(source.uri)
+        key = (endpoint, repo, _scope(token))
+        listing = await self._listings.get(key, partial(self._listing, repo, endpoint, token))
+        if len(listing.files) * (1 + len(source.allow) + len(source.ignore)) > 10_000:  # some 10 ms: not on the loop
+            return await asyncio.get_running_loop().run_in_executor(self._pool, _facts, listing, source)
+        return _facts(listing, source)
+
+    async def unchanged(self, source: Source, facts: ModelFacts, endpoint: str, token: str | None) -> bool:
+        repo = parse(source.uri)
+        if repo.pinned:
+            return repo.revision == facts.revision
+        api = HfApi(endpoint=endpoint, token=False)
+        ask = partial(api.model_info, repo.id, revision=repo.revision, expand=["sha"], token=token or False)
+        info = await self._call(ask, repo, endpoint, token)
+        return bool(facts.revision) and info.sha == facts.revision
+
+    async def _listing(self, repo: Repo, endpoint: str, token: str | None) -> Listing:
+        api = HfApi(endpoint=endpoint, token=False)
+        ask = partial(api.model_info, repo.id, revision=repo.revision, files_metadata=True, token=token or False)
+        return await self._call(lambda: _listing_of(ask()), repo, endpoint, token)
+
+    async def _call(self, ask: Callable[[], T], repo: Repo, endpoint: str, token: str | None) -> T:
+        """What a question to the library returns; all that it may raise becomes a `MeasureError`."""
+        about = f"the Hub at {URL(endpoint).host}"
+        loop = asyncio.get_running_loop()
+        origin = URL(endpoint).origin()
+        large = False
+
+        async def alone() -> None:
+            nonlocal large
+            await self._large.acquire()
+            large = True
+
+        async def send(request: httpx2.Request) -> httpx2.Response:
+            url = URL(str(request.url), encoded=True)
+            headers = {"Accept": "application/json"}
+            # The library drops it too when it follows a redirect elsewhere. This is the line that makes sure.
+            if "authorization" in request.headers and url.origin() == origin:
+                headers["Authorization"] = request.headers["authorization"]
+            found = await self._client.ask("GET", url, about, headers, most=_ANSWER, when_large=alone)
+            kept = [(name, found.headers[name]) for name in _HEADERS_KEPT if name in found.headers]
+            body = found.body if found.status < 300 else b""
+            return httpx2.Response(found.status, headers=kept, content=body, request=request)
+
+        paused = self._paused.get((endpoint, _scope(token)), 0) - loop.time()
+        if paused > 0:
+            raise failure("RateLimited", f"{about} asked for fewer questions for a while", paused)
+        try:
+            return await bridge.call(ask, send, self._pool)
+        except HfHubHTTPError as error:
+            found = _explained(error, repo, about)
+            if found.reason == "RateLimited":
+                self._paused[endpoint, _scope(token)] = loop.time() + found.retry_after
+            raise found from None
+        except MeasureError:
+            raise
+        except Exception:  # the library's view of an answer of any shape; its text may hold the answer
+            raise failure("InvalidAnswer", f"{about} answers with what is not the description of a model") from None
+        finally:
+            if large:
+                self._large.release()
+
+    async def close(self) -> None:
+        await self._listings.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _scope(token: str | None) -> str:
+    """What tells one credential from another without being it."""
+    return hashlib.sha256(token.encode()).hexdigest() if token else "anonymous"
+
+
+def _listing_of(info: ModelInfo) -> Listing:
+    if info.siblings is None:
+        raise ValueError("no files")
+    return Listing(str(info.sha or ""), tuple((str(file.rfilename), file.size) for file in info.siblings))
+
+
+def _facts(listing: Listing, source: Source) -> ModelFacts:
+    """How much of a repository the downloader will take: all of it but what its filters leave out."""
+    sizes = []
+    for path, size in listing.files:
+        if source.selects(path):
+            if type(size) is not int or size < 0:
+                raise failure("InvalidAnswer", f"the Hub does not tell the size of every file of {shown(source.uri)}")
+            sizes.append(size)
+    total = sum(sizes)
+    if total > _MOST_BYTES:
+        raise failure("InvalidAnswer", f"the Hub tells impossible sizes for the files of {shown(source.uri)}")
+    revision = listing.sha if _COMMIT.fullmatch(listing.sha) else ""
+    return ModelFacts(bytes=total, files=len(sizes), largest=max(sizes, default=0), revision=revision)
+
+
+def _explained(error: HfHubHTTPError, repo: Repo, about: str) -> MeasureError:
+    """The Hub's answer in our words. The library's own would show its body and headers."""
+    status = error.response.status_code
+    if status in (401, 403):
+        return failure(
+            "Unauthorized",
+            f"hf://{repo.id} is private or gated, or does not exist; if it exists, write its size into the annotation "
+            "pullsizer.dev/model-size, or ask an administrator to allow a token for the namespace",
+        )
+    if status == 404 and isinstance(error, RevisionNotFoundError):
+        return failure("NotFound", f"hf://{repo.id} has no revision {shown(repo.revision or 'main')}")
+    if status == 404:
+        return failure("NotFound", f"{about} has no model {shown(repo.id)}")
+    if status == 429:
+        return failure(
+            "RateLimited", f"{about} asked for fewer questions for a while", _retry_after(error.response.headers)
+        )
+    if status >= 500:
+        return failure("SourceUnavailable", f"{about} answered with an error of its own (HTTP {status})")
+    return failure("InvalidAnswer", f"{about} answered with HTTP {status}")
+
+
+def _retry_after(headers: httpx2.Headers) -> float | None:
+    """Seconds, within reason, by either header that the Hub documents."""
+    limit = parse_ratelimit_headers(headers)
+    text = headers.get("retry-after", "").strip()
+    if text.isdecimal() and len(text) < 10:
+        seconds = float(text)
+    elif limit is not None and limit.remaining == 0:
+        seconds = float(limit.reset_in_seconds)
+    else:
+        return None
+    least, most = _RETRY
+    return min(max(seconds, least), most)
