@@ -27,12 +27,17 @@ class Resources:
     limits: Mapping[str, int] = field(default_factory=dict)
 
 
+_NONE = Resources()
+
+
 def resources_of(container: Json) -> Resources:
     """Of a container's, or pod's, `resources`. A limit without a request is a request too, as the API server has it.
 
     :raises InvalidQuantity: the API server would refuse the pod as well
     """
     block = container.get("resources") or {}
+    if not block:
+        return _NONE
     limits = _amounts(block.get("limits"))
     return Resources({**limits, **_amounts(block.get("requests"))}, limits)
 
@@ -46,51 +51,61 @@ def is_sidecar(container: Json) -> bool:
     return container.get("restartPolicy") == "Always"
 
 
-def headroom(spec: Json, index: int) -> dict[str, int]:
-    """What the init container at `index` can request for free: the scheduler sets it aside for the app anyway.
+@dataclass(frozen=True)
+class PodResources:
+    """What every container of a pod has, read once.
 
-    A pod's effective request is max(sum of apps and sidecars, each init container and the sidecars before it).
+    :param whole: the pod's own `spec.resources` (KEP-2837)
+    :param apps: of `spec.containers`
+    :param inits: of `spec.initContainers`, and whether each is a sidecar
     """
-    free = dict.fromkeys(RESOURCES, 0)
-    for container in spec.get("containers") or ():
-        _add(free, container)
-    for position, container in enumerate(spec.get("initContainers") or ()):
-        # A sidecar before the container runs beside it and beside the app: it adds to both, and so to neither's excess.
-        if is_sidecar(container) and position > index:
-            _add(free, container)
-    return free
+
+    whole: Resources
+    apps: tuple[Resources, ...]
+    inits: tuple[tuple[Resources, bool], ...]
+
+    def headroom(self, index: int) -> dict[str, int]:
+        """What the init container at `index` can request for free: the scheduler sets it aside for the app anyway.
+
+        A pod's effective request is max(sum of apps and sidecars, each init container and the sidecars before it). A
+        sidecar before the container runs beside it and beside the app: it adds to both, and so to neither's excess.
+        """
+        free = dict.fromkeys(RESOURCES, 0)
+        beside = [resources for resources, sidecar in self.inits[index + 1 :] if sidecar]
+        for resources in (*self.apps, *beside):
+            for name, amount in resources.requests.items():
+                free[name] += amount
+        return free
+
+    def qos(self) -> Qos:
+        """The pod's QoS class. Pod-level resources, where set, decide alone."""
+        if self.whole.requests or self.whole.limits:
+            return _qos([self.whole])
+        return _qos([*self.apps, *(resources for resources, _ in self.inits)])
 
 
-def _add(total: dict[str, int], container: Json) -> None:
-    for name, amount in resources_of(container).requests.items():
-        total[name] += amount
+def pod_resources(spec: Json) -> PodResources:
+    """Of a pod's spec.
 
-
-def qos(spec: Json) -> Qos:
-    """The pod's QoS class. Pod-level resources, where set, decide alone (KEP-2837)."""
-    whole = resources_of(spec)
-    if whole.requests or whole.limits:
-        return _qos([whole])
-    containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
-    return _qos([resources_of(container) for container in containers])
+    :raises InvalidQuantity: the API server would refuse the pod as well
+    """
+    return PodResources(
+        whole=resources_of(spec),
+        apps=tuple(resources_of(container) for container in spec.get("containers") or ()),
+        inits=tuple((resources_of(container), is_sidecar(container)) for container in spec.get("initContainers") or ()),
+    )
 
 
 def _qos(all_resources: Sequence[Resources]) -> Qos:
-    named = [
-        amount
-        for resources in all_resources
-        for amounts in (resources.requests, resources.limits)
-        for name, amount in amounts.items()
-        if name in (CPU, MEMORY) and amount
-    ]
-    if not named:
-        return "BestEffort"
+    guaranteed, named = True, False
     for resources in all_resources:
         for name in (CPU, MEMORY):
-            limit = resources.limits.get(name)
-            if not limit or resources.requests.get(name) != limit:
-                return "Burstable"
-    return "Guaranteed"
+            request, limit = resources.requests.get(name), resources.limits.get(name)
+            named = named or bool(request or limit)
+            guaranteed = guaranteed and bool(limit) and request == limit
+    if not named:
+        return "BestEffort"
+    return "Guaranteed" if guaranteed else "Burstable"
 
 
 def set_by_limit_ranger(annotations: Json | None, container: str) -> frozenset[tuple[str, str]]:
@@ -99,6 +114,8 @@ def set_by_limit_ranger(annotations: Json | None, container: str) -> frozenset[t
     Its annotation reads `LimitRanger plugin set: cpu, memory request for container a; cpu limit for init container b`.
     """
     text = str((annotations or {}).get(LIMIT_RANGER_ANNOTATION, ""))
+    if not text:
+        return frozenset()
     pattern = rf"([a-z, -]+?) (request|limit) for init container {re.escape(container)}(?=;|$)"
     return frozenset(
         (name.strip(), match[2])

@@ -27,11 +27,14 @@ from pullsizer.model import Failure, Knowledge, Source
 from pullsizer.modelpull import source_key
 from pullsizer.names import LLM_INFERENCE_SERVICE, SIZING
 from pullsizer.overrides import Overrides, parse_overrides
-from pullsizer.pod import Resources, headroom, qos, resources_of, set_by_limit_ranger
+from pullsizer.pod import PodResources, Resources, pod_resources, set_by_limit_ranger
 from pullsizer.pulls import Owner, PullContainer, owner_of, pull_containers
-from pullsizer.sizing import Inputs, decide
+from pullsizer.sizing import Decision, Inputs, decide
 
 Json = Mapping[str, Any]
+
+_REMEMBERED: Final = 1024
+"""Decisions, of about 1 KiB each."""
 
 _log = logging.getLogger(__name__)
 _SIZED_OF: Final = {basis: metrics.SIZED_BY.labels(basis) for basis in ("annotation", "tier", "model", "default")}
@@ -57,6 +60,7 @@ class Mutator:
     def __init__(self, caches: Caches, waiters: Waiters) -> None:
         self._caches = caches
         self._waiters = waiters
+        self._decisions: dict[tuple[object, ...], Decision] = {}
         caches.on_knowledge.append(waiters.notify)
 
     async def operations(self, request: Request) -> list[Operation]:
@@ -96,13 +100,14 @@ class Mutator:
         operations: list[Operation] = []
         decided: dict[int, Resources] = {}
         left_alone = False
+        all_resources = pod_resources(spec)
         for pull in pulls:
             container = spec["initContainers"][pull.index]
-            inputs = self._inputs(request.namespace, pod, pull, container, overrides)
+            inputs = self._inputs(request.namespace, pod, pull, all_resources, overrides)
             digest = self._digest(inputs)
             if already_sized(pod, pull.name, container, digest):
                 continue
-            decision = decide(inputs)
+            decision = self._decide(inputs, digest)
             _SIZED_OF[decision.basis].inc()
             if decision.resources is None:
                 left_alone = True
@@ -182,22 +187,34 @@ class Mutator:
 
     # -- inputs -------------------------------------------------------------------------------------------------------
 
-    def _inputs(self, namespace: str, pod: Json, pull: PullContainer, container: Json, overrides: Overrides) -> Inputs:
-        caches, spec = self._caches, pod["spec"]
+    def _inputs(
+        self, namespace: str, pod: Json, pull: PullContainer, resources: PodResources, overrides: Overrides
+    ) -> Inputs:
+        caches = self._caches
         return Inputs(
             container=pull,
             knowledge=tuple(self._knowledge(namespace, source) for source in pull.sources),
             policy=caches.policy,
-            current=resources_of(container),
+            current=resources.inits[pull.index][0],
             overrides=overrides,
             limit_ranger=set_by_limit_ranger((pod.get("metadata") or {}).get("annotations"), pull.name),
-            headroom=headroom(spec, pull.index),
-            qos=qos(spec),
-            pod_level=resources_of(spec),
+            headroom=resources.headroom(pull.index),
+            qos=resources.qos(),
+            pod_level=resources.whole,
             limits=caches.limits(namespace),
             kserve=caches.kserve,
             node_disk=caches.node_disk,
         )
+
+    def _decide(self, inputs: Inputs, digest: str) -> Decision:
+        """Decide, or remember: a service's replicas ask the very same thing one after another."""
+        key = (digest, repr(inputs.current), inputs.limit_ranger, repr(inputs.container.environment), inputs.kserve)
+        decision = self._decisions.get(key)
+        if decision is None:
+            if len(self._decisions) >= _REMEMBERED:
+                self._decisions.pop(next(iter(self._decisions)))
+            decision = self._decisions[key] = decide(inputs)
+        return decision
 
     def _knowledge(self, namespace: str, source: Source) -> Knowledge | None:
         found = self._caches.knowledge(namespace, source_key(source))

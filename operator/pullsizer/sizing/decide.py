@@ -74,24 +74,22 @@ class Decision:
 
 def decide(inputs: Inputs) -> Decision:
     """What the container gets, and why."""
-    first = _decide(inputs, {})
     wanted = _computed(inputs)
+    first = _decide(inputs, wanted, {})
     if wanted is None or first.resources is None or first.basis == "annotation":
         return first
     # A pull that cannot have what it needs dies by design. The downloader can be told to need less: that is better.
     if first.resources.limits.get(MEMORY, 0) < wanted.working_set and _tunable(inputs):
-        tuned = _decide(inputs, TUNED)
         less = _computed(_with_environment(inputs, TUNED))
+        tuned = _decide(inputs, less, TUNED)
         if tuned.resources is not None and less is not None and less.working_set < wanted.working_set:
             return tuned
     return first
 
 
-def _decide(inputs: Inputs, environment: Mapping[str, str]) -> Decision:
-    if environment:
-        inputs = _with_environment(inputs, environment)
+def _decide(inputs: Inputs, wanted: Need | None, environment: Mapping[str, str]) -> Decision:
     reasons: list[str] = []
-    basis, requests, limits = _base(inputs, reasons)
+    basis, requests, limits = _base(inputs, wanted, reasons)
     if environment:
         reasons.append("the downloader is told to use small buffers, since the limit may not be what it would need")
     _keep_what_a_person_set(inputs, requests, limits, reasons)
@@ -104,12 +102,11 @@ def _decide(inputs: Inputs, environment: Mapping[str, str]) -> Decision:
     return Decision(Resources(requests, limits), environment, basis, tuple(reasons))
 
 
-def _base(inputs: Inputs, reasons: list[str]) -> tuple[Basis, Amounts, Amounts]:
+def _base(inputs: Inputs, wanted: Need | None, reasons: list[str]) -> tuple[Basis, Amounts, Amounts]:
     policy, overrides = inputs.policy, inputs.overrides
     basis: Basis = "default"
     requests = policy.model_pull_resources.requests.known()
     limits: Amounts = policy.model_pull_resources.limits.known()
-    wanted = _computed(inputs)
     if wanted is None:
         missing = next((item for item in inputs.knowledge if not isinstance(item, ModelFacts)), None)
         why = missing.message if missing is not None else "there was no answer yet"

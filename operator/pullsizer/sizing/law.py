@@ -43,6 +43,8 @@ def need(scheme: str, facts: ModelFacts, downloader: HuggingFaceDownloader) -> N
 
 def combined(needs: Sequence[Need]) -> Need:
     """Several sources of one container are pulled one after another: memory is the largest, disk and CPU the sum."""
+    if len(needs) == 1:
+        return needs[0]
     return Need(
         working_set=max(item.working_set for item in needs),
         memory_limit=max(item.memory_limit for item in needs),
