@@ -15,7 +15,7 @@ from pullsizer.kserve import DEFAULT as KSERVE_DEFAULT
 from pullsizer.kserve import KServe
 from pullsizer.limits import UNLIMITED, NamespaceLimits
 from pullsizer.model import Knowledge, ModelFacts
-from pullsizer.names import CPU, EPHEMERAL_STORAGE, MEMORY
+from pullsizer.names import CPU, EPHEMERAL_STORAGE, MEMORY, RESOURCES
 from pullsizer.overrides import NONE, Overrides
 from pullsizer.pod import Qos, Resources
 from pullsizer.policy import Policy, Tier
@@ -246,13 +246,13 @@ def _clamp(inputs: Inputs, requests: Amounts, limits: Amounts, reasons: list[str
     )
     for who, request_cap, limit_cap in caps:
         for side, amounts, cap in (("request", requests, request_cap), ("limit", limits, limit_cap)):
-            for name in amounts.keys() & cap.keys():
-                if amounts[name] > cap[name]:
-                    if side == "limit" or name not in limits:
-                        reasons.append(
-                            f"{name} {side} lowered from {write(amounts[name], name)} to {write(cap[name], name)}: {who}"
-                        )
-                    amounts[name] = cap[name]
+            for name in RESOURCES:  # in a fixed order, as replicas must give the same words
+                if name not in cap or amounts.get(name, 0) <= cap[name]:
+                    continue
+                if side == "limit" or name not in limits:
+                    before, after = write(amounts[name], name), write(cap[name], name)
+                    reasons.append(f"{name} {side} lowered from {before} to {after}: {who}")
+                amounts[name] = cap[name]
         for name in requests.keys() & limits.keys():
             requests[name] = min(requests[name], limits[name])
     for name, least in ranges.min.items():
