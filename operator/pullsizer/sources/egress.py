@@ -122,7 +122,7 @@ class Door:
     def verdict(self, headers: Mapping[str, str]) -> Verdict | None:
         """What the door decided, if an answer is the door's own. Servers do not know the mark."""
         mark, _, name = headers.get(VERDICT_HEADER, "").partition(" ")
-        return Verdict[name] if hmac.compare_digest(mark.encode(), self._mark.encode()) else None
+        return Verdict[name] if hmac.compare_digest(mark.encode(errors="replace"), self._mark.encode()) else None
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection(reader, writer)
@@ -146,7 +146,7 @@ class Door:
 
     async def _handle(self, connection: _Connection) -> None:
         if len(self._connections) > self._limits.connections:
-            connection.writer.write(answer(503))
+            connection.writer.transport.abort()  # not read, so not known to be a client of ours
             return
         async with asyncio.timeout(self._limits.head_seconds):
             head = parse_head(await connection.reader.readuntil(b"\r\n\r\n"))

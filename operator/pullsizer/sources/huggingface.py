@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
@@ -108,12 +108,15 @@ class HuggingFace:
         about = f"the Hub at {URL(endpoint).host}"
         loop = asyncio.get_running_loop()
         origin = URL(endpoint).origin()
-        large = False
+        large = over = False
 
         async def alone() -> None:
             nonlocal large
             await self._large.acquire()
             large = True
+            if over:  # nobody waits any more: the end of the call has passed
+                self._large.release()
+                raise CancelledError
 
         async def send(request: httpx2.Request) -> httpx2.Response:
             url = URL(str(request.url), encoded=True)
@@ -138,9 +141,10 @@ class HuggingFace:
             raise found from None
         except MeasureError:
             raise
-        except Exception:  # the library's view of an answer of any shape; its text may hold the answer
+        except Exception:  # noqa: BLE001 - what the library makes of an answer of any shape; its text may hold the answer
             raise failure("InvalidAnswer", f"{about} answers with what is not the description of a model") from None
         finally:
+            over = True
             if large:
                 self._large.release()
 

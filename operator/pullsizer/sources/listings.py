@@ -21,51 +21,60 @@ class Listing:
     files: tuple[tuple[str, int | None], ...]
 
 
+@dataclass(eq=False)
+class _Question:
+    until: float
+    task: asyncio.Task[Listing]
+    waiting: int = 0
+    files: int = 0
+
+
 class Listings:
     """A short-lived cache. Who asks while another's question is on its way waits for that answer."""
 
     def __init__(self) -> None:
-        self._asked: dict[Hashable, tuple[float, asyncio.Task[Listing]]] = {}
-        self._waiting: dict[asyncio.Task[Listing], int] = {}
+        self._asked: dict[Hashable, _Question] = {}  # the oldest first
+        self._files = 0
 
     async def get(self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, Listing]]) -> Listing:
         """The listing for a key. Failures are not kept: their callers know when to ask again."""
         loop = asyncio.get_running_loop()
-        until, task = self._asked.get(key, (0.0, None))
-        if task is None or loop.time() >= until:
-            task = loop.create_task(ask())
-            self._asked[key] = (loop.time() + _KEPT, task)
-        self._waiting[task] = self._waiting.get(task, 0) + 1
+        question = self._asked.get(key)
+        if question is None or loop.time() >= question.until:
+            self._drop(key)
+            question = self._asked[key] = _Question(loop.time() + _KEPT, loop.create_task(ask()))
+        question.waiting += 1
         try:
-            return await asyncio.shield(task)
-        finally:
-            self._leave(key, task)
+            listing = await asyncio.shield(question.task)
+        except BaseException:
+            question.waiting -= 1
+            # The last to wait for a question that is not answered takes it with them.
+            if not question.waiting or question.task.done():
+                question.task.cancel()
+                if self._asked.get(key) is question:
+                    self._drop(key)
+            raise
+        question.waiting -= 1
+        if not question.files and self._asked.get(key) is question:
+            question.files = len(listing.files) + 1
+            self._files += question.files
+        self._trim(loop.time())
+        return listing
 
-    def _leave(self, key: Hashable, task: asyncio.Task[Listing]) -> None:
-        """The last to wait for a question that was not answered takes it with them."""
-        self._waiting[task] -= 1
-        if self._waiting[task]:
-            return
-        del self._waiting[task]
-        if not task.done():
-            task.cancel()
-        if (not task.done() or task.cancelled() or task.exception()) and self._asked.get(key, (0, None))[1] is task:
-            del self._asked[key]
-        self._trim()
+    def _drop(self, key: Hashable) -> None:
+        question = self._asked.pop(key, None)
+        if question is not None:
+            self._files -= question.files
 
-    def _trim(self) -> None:
-        now = asyncio.get_running_loop().time()
-        for key in [key for key, (until, task) in self._asked.items() if now >= until and task.done()]:
-            del self._asked[key]
-        files = 0
-        for key, (_, task) in reversed(list(self._asked.items())):
-            if task.done():
-                files += len(task.result().files) + 1
-                if files > _MOST_FILES:
-                    del self._asked[key]
+    def _trim(self, now: float) -> None:
+        while self._asked:
+            key, oldest = next(iter(self._asked.items()))
+            if not oldest.files or (now < oldest.until and self._files <= _MOST_FILES):
+                return
+            self._drop(key)
 
     async def close(self) -> None:
-        tasks = [task for _, task in self._asked.values() if not task.done()]
+        tasks = [question.task for question in self._asked.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

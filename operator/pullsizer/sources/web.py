@@ -77,8 +77,9 @@ class Web:
         url = parse(uri)
         about = shown(url.raw_host or "")
         found = await self._follow("HEAD", url, about)
+        # Some servers answer every HEAD with a length of 0: that is not believed before GET says so, too.
         size = _length(found) if found.status == 200 else None
-        if found.status in _HEAD_REFUSED or (found.status < 300 and size is None):
+        if found.status in _HEAD_REFUSED or (found.status < 300 and not size):
             found = await self._follow("GET", url, about)
             size = _ranged_length(found)
         if size is None:
