@@ -116,7 +116,7 @@ class HubStub:
         app.router.add_get(r"/api/models/{repo:[^/]+/[^/]+}/revision/{revision}", self._model)
         app.router.add_get("/files/{name:.+}", self._file)
         app.router.add_get("/requests", self._requests)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
+        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0)
         await self._runner.setup()
         await web.TCPSite(self._runner, self.host, self.port).start()
         self.port = self._runner.addresses[0][1]

@@ -86,6 +86,7 @@ def install() -> None:
     """
     set_client_factory(_make_client)
     hub_logging.set_verbosity(logging.CRITICAL)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells of each request
 
 
 async def call(function: Callable[[], T], send: Send, pool: ThreadPoolExecutor) -> T:

@@ -39,6 +39,7 @@ _HEADERS_KEPT: Final = ("content-type", "location", "ratelimit", "retry-after", 
 _PART: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"
 _REPO: Final = re.compile(rf"{_PART}/{_PART}")
 _REVISION: Final = re.compile(r"[!-~]{1,256}")
+_TOKEN: Final = re.compile(r"[!-~]{1,4096}")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 
 
@@ -82,7 +83,7 @@ class HuggingFace:
         self._paused: dict[tuple[str, str], float] = {}
 
     async def measure(self, source: Source, endpoint: str, token: str | None) -> ModelFacts:
-        repo = parse(source.uri)
+        repo, token = parse(source.uri), _checked(token)
         key = (endpoint, repo, _scope(token))
         listing = await self._listings.get(key, partial(self._listing, repo, endpoint, token))
         if len(listing.files) * (1 + len(source.allow) + len(source.ignore)) > 10_000:  # some 10 ms: not on the loop
@@ -90,7 +91,7 @@ class HuggingFace:
         return _facts(listing, source)
 
     async def unchanged(self, source: Source, facts: ModelFacts, endpoint: str, token: str | None) -> bool:
-        repo = parse(source.uri)
+        repo, token = parse(source.uri), _checked(token)
         if repo.pinned:
             return repo.revision == facts.revision
         api = HfApi(endpoint=endpoint, token=False)
@@ -151,6 +152,16 @@ class HuggingFace:
     async def close(self) -> None:
         await self._listings.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _checked(token: str | None) -> str | None:
+    """A Secret's text as a token: files that Secrets are made from like to end with a line break."""
+    token = (token or "").strip() or None
+    if token and not _TOKEN.fullmatch(token):
+        raise failure(
+            "Unauthorized", "what the Secret holds for the Hub is not a token; it has spaces or odd characters"
+        )
+    return token
 
 
 def _scope(token: str | None) -> str:

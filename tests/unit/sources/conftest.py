@@ -49,7 +49,7 @@ async def serve() -> AsyncIterator[Serve]:
 
             app = web.Application()
             app.router.add_route("*", "/{path:.*}", noted)
-            runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
+            runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0)
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
             await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
