@@ -32,11 +32,13 @@ def service(name: str, **annotations: str) -> Document:
 
 
 def pull(cluster: Cluster, namespace: str, service_name: str) -> tuple[Document, Document]:
-    """The pull container of the service's only pod, and its status."""
-    pods = cluster.get("pods", namespace=namespace)["items"]
-    (pod,) = (p for p in pods if p["metadata"]["labels"]["serving.kserve.io/inferenceservice"] == service_name)
-    (container,) = pod["spec"]["initContainers"]
-    return container, pod["status"].get("initContainerStatuses", [{}])[0]
+    """The pull container of the service's pod, and its status; both empty while there is no such pod."""
+    of_service = f"--selector=serving.kserve.io/inferenceservice={service_name}"
+    pods = json.loads(cluster.kubectl("get", "pods", f"--namespace={namespace}", of_service, "--output=json"))["items"]
+    if not pods:
+        return {}, {}
+    (container,) = pods[0]["spec"]["initContainers"]
+    return container, pods[0]["status"].get("initContainerStatuses", [{}])[0]
 
 
 def conditions(document: Document) -> dict[str, str]:
@@ -69,20 +71,12 @@ def test_a_pull_that_needs_more_memory_than_its_limit_is_oom_killed_again_and_ag
     annotations = {"needs-mib": "6144", "pull-time": "100ms", "back-off": "300ms"}
     control_plane.apply(service("large", **annotations), f"--namespace={namespace}")
 
-    status = control_plane.until(
-        lambda: next(
-            (
-                s
-                for s in [pull(control_plane, namespace, "large")[1]]
-                if s.get("restartCount", 0) >= 2 and "waiting" in s["state"]
-            ),
-            None,
-        ),
-        30,
-        "two restarts",
-    )
+    def backing_off() -> Document:
+        status = pull(control_plane, namespace, "large")[1]
+        return status if status.get("restartCount", 0) >= 2 and "waiting" in status["state"] else {}
 
-    assert status is not None
+    status = control_plane.until(backing_off, 30, "two restarts")
+
     assert status["state"]["waiting"]["reason"] == "CrashLoopBackOff"
     assert status["lastState"]["terminated"]["reason"] == "OOMKilled"
     assert status["lastState"]["terminated"]["exitCode"] == 137
