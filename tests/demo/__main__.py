@@ -1,0 +1,169 @@
+"""`make demo`: a real Kubernetes with the real KServe, Pullsizer installed on it, five services, and what they got.
+
+KEEP=1 leaves all of it running in the background.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from string import Template
+from typing import Any, Final
+
+import yaml
+
+from tests.controlplane import ControlPlane, ControlPlaneError, versions
+from tests.controlplane.daemon import CHECKOUT, Daemon
+from tests.demo.report import Sized, render, sized
+from tests.installation import Installation
+
+SERVICES: Final = Path(__file__).with_name("services.yaml")
+NAMESPACE: Final = "demo"
+_SERVE: Final = "--serve"
+_LABELS: Final = {
+    "InferenceService": "serving.kserve.io/inferenceservice",
+    "LLMInferenceService": "app.kubernetes.io/name",
+}
+
+
+def main() -> int:
+    keep = os.environ.get("KEEP", "") not in ("", "0")
+    begin = time.monotonic()
+    try:
+        if sys.argv[1:] == [_SERVE]:
+            Daemon().serve(_show_and_let_go)
+            return 0
+        if keep:
+            return _detached()
+        say(f"Starting Kubernetes {versions.KUBERNETES} with KServe {versions.KSERVE} on this machine.")
+        with ControlPlane.create() as plane:
+            show(plane)
+            say("Stopping everything. `KEEP=1 make demo` leaves it running for you to look around.")
+    except ControlPlaneError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+    say(f"Done in {time.monotonic() - begin:.0f} s.")
+    return 0
+
+
+def say(text: str) -> None:
+    print(f"\n— {text}\n" if text.endswith(":") else f"— {text}", flush=True)
+
+
+def show(plane: ControlPlane) -> None:
+    """The demo itself, on a control plane that runs."""
+    say("Installing Pullsizer from deploy/base; its two roles run beside the cluster, with their own ServiceAccounts.")
+    stub = _start_stub(plane)
+    policy = (
+        "mode: Auto\n"
+        "sources:\n"
+        "  huggingFace:\n"
+        f"    endpoint: {stub}\n"
+        "  # The stand-in for a web server is on this machine; without this line loopback is never called.\n"
+        "  allowCIDRs: [127.0.0.1/32]\n"
+    )
+    Installation(plane, policy).start()
+    services = [item for item in yaml.safe_load_all(Template(SERVICES.read_text()).substitute(STUB=stub)) if item]
+    say(f"Applying {len(services)} services ({SERVICES.relative_to(CHECKOUT)}).")
+    plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    plane.apply(services, f"--namespace={NAMESPACE}")
+    say("What became of the container that pulls each model:")
+    print(render([_until_sized(plane, item) for item in services]), flush=True)
+    say("What Pullsizer knows (kubectl get mpull):")
+    plane.until(lambda: len(_measured(plane)) >= len(services), 30, "every ModelPull is measured")
+    print(plane.kubectl("get", "modelpulls", f"--namespace={NAMESPACE}"))
+    say("What it told the services' owners (kubectl get events):")
+    plane.until(lambda: len(_events(plane)) >= len(services), 30, "an Event for each service")
+    for event in _events(plane):
+        print(f"{event['type']:<8}{event['reason']:<18}{event['involvedObject']['name']:<15}{event['message']}")
+    print(flush=True)
+
+
+def _start_stub(plane: ControlPlane) -> str:
+    port = plane.free_port()
+    plane.spawn("stub", [sys.executable, "-m", "tests.stubs.hub", "--port", str(port)])
+    return f"http://127.0.0.1:{port}"
+
+
+def _until_sized(plane: ControlPlane, service: dict[str, Any]) -> Sized:
+    title = f"{service['kind']} {service['metadata']['name']}"
+    found = plane.until(lambda: _pull(plane, service), 60, f"{title} is sized")
+    assert found is not None
+    return found
+
+
+def _pull(plane: ControlPlane, service: dict[str, Any]) -> Sized | None:
+    name = service["metadata"]["name"]
+    selector = f"--selector={_LABELS[service['kind']]}={name}"
+    found = plane.kubectl("get", "pods", f"--namespace={NAMESPACE}", selector, "--output=json")
+    return next(filter(None, (sized(name, pod) for pod in json.loads(found)["items"])), None)
+
+
+def _measured(plane: ControlPlane) -> list[dict[str, Any]]:
+    return [
+        item
+        for item in plane.get("modelpulls", namespace=NAMESPACE)["items"]
+        for condition in item.get("status", {}).get("conditions", ())
+        if (condition["type"], condition["status"]) == ("Measured", "True")
+    ]
+
+
+def _events(plane: ControlPlane) -> list[dict[str, Any]]:
+    """Ours, the oldest first."""
+    found: list[dict[str, Any]] = plane.get("events", namespace=NAMESPACE)["items"]
+    ours = [item for item in found if "pullsizer" in json.dumps([item.get("source"), item.get("reportingComponent")])]
+    return sorted(ours, key=lambda item: str(item["metadata"]["creationTimestamp"]))
+
+
+def _detached() -> int:
+    """The demo in a process of its own that stays; what it says is passed on until it has said all."""
+    if Daemon().pid() is not None:
+        raise ControlPlaneError("a cluster of this checkout is already up; `make cluster-down` ends it")
+    say(f"Starting Kubernetes {versions.KUBERNETES} with KServe {versions.KSERVE} on this machine, to stay.")
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.demo", _SERVE],
+        cwd=CHECKOUT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line, end="", flush=True)
+        # It closes its output when the demo stands; one that failed has ended.
+        return 0 if Daemon().pid() is not None else process.wait()
+
+
+def _show_and_let_go(plane: ControlPlane) -> None:
+    show(plane)
+    kubectl = plane.kubectl_path
+    print(
+        f"""— It stays up. In your shell:
+
+export KUBECONFIG={plane.kubeconfig}
+alias kubectl={kubectl}
+
+kubectl get inferenceservices,llminferenceservices,pods -n {NAMESPACE}
+kubectl get mpull -n {NAMESPACE}
+kubectl explain mpull.status
+kubectl edit configmap pullsizer-config -n pullsizer-system     # try `mode: Off`
+kubectl annotate isvc ernie-28b -n {NAMESPACE} pullsizer.dev/model-size=15gigs
+
+The end: make cluster-down""",
+        flush=True,
+    )
+    # Whoever reads us has read all; what comes later goes to the log.
+    log = os.open(plane.folder / "demo.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for stream in (1, 2):
+        os.dup2(log, stream)
+    os.close(log)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
