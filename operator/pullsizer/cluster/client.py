@@ -100,6 +100,18 @@ class KubeApi:
             item.setdefault("kind", kind)
         return whole
 
+    async def items(self, path: str) -> AsyncGenerator[Object, None]:
+        """Items of a list, of which never more than a page is in memory."""
+        query = {"limit": str(_PAGE)}
+        while True:
+            page = await self._call("GET", path, query)
+            for item in page.get("items") or ():
+                yield item
+            token = (page.get("metadata") or {}).get("continue")
+            if not token:
+                return
+            query["continue"] = token
+
     async def create(self, path: str, body: Mapping[str, Any]) -> Object:
         return await self._call("POST", path, body=body)
 

@@ -1,0 +1,1 @@
+"""The controller role: what it watches, measures, writes and tells."""
