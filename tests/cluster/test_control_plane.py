@@ -201,27 +201,43 @@ def test_up_and_down_run_a_second_one_beside_ours_and_leave_nothing(own_plane: C
     assert not daemon.down()
 
 
-def test_whatever_ends_its_owner_nothing_is_left(tmp_path: Path, control_plane: Cluster) -> None:
-    ends = (signal.SIGKILL, signal.SIGINT)
-    owners = [start_owner(tmp_path / end.name) for end in ends]
+def test_an_owner_killed_by_sigkill_leaves_nothing(tmp_path: Path, control_plane: Cluster) -> None:
+    owner = start_owner(tmp_path / "plane")
+    assert owner.stdout is not None
+    owner.stdout.readline()
+    facts = json.loads(owner.stdout.readline())
+    assert len(processes_of(tmp_path / "plane")) > len(facts["pids"]), "there is something to clean up"
 
-    for owner, end in zip(owners, ends, strict=True):
-        assert owner.stdout is not None
-        facts = json.loads(owner.stdout.readline())
-        assert len(processes_of(tmp_path / end.name)) > len(facts["pids"]), "there is something to clean up"
-        os.kill(owner.pid, end)
-        owner.communicate()
-        assert_gone(facts, time.monotonic() + 10)
+    owner.kill()
+    owner.communicate()
 
+    assert_gone(facts, time.monotonic() + 10)
     assert not list(tmp_path.iterdir())
     assert control_plane.get("namespace", "default")["status"]["phase"] == "Active", "others are left alone"
+
+
+def test_ctrl_c_while_it_starts_leaves_nothing(tmp_path: Path, control_plane: Cluster) -> None:
+    owner = start_owner(tmp_path / "plane")
+    assert owner.stdout is not None
+    owner.stdout.readline()
+    control_plane.until(
+        lambda: any("kube-apiserver" in text for text in processes_of(tmp_path / "plane")), 20, "the API server starts"
+    )
+
+    owner.send_signal(signal.SIGINT)
+    owner.communicate()
+
+    assert not processes_of(tmp_path / "plane")
+    assert not list(tmp_path.iterdir())
 
 
 OWNER = """
 import json, sys, time
 from pathlib import Path
 from tests.controlplane import ControlPlane
-with ControlPlane.create(Path(sys.argv[1]), parts=["kwok"]) as plane:
+plane = ControlPlane.create(Path(sys.argv[1]), parts=[])
+print("created", flush=True)
+with plane:
     # A grandchild in a session of its own: neither a signal to a group nor the kernel's at its parent's death meets it.
     plane.spawn("ours", ["sh", "-c", "setsid sleep 600 & sleep 600"])
     print(json.dumps(json.loads(plane.facts())), flush=True)
@@ -230,6 +246,7 @@ with ControlPlane.create(Path(sys.argv[1]), parts=["kwok"]) as plane:
 
 
 def start_owner(folder: Path) -> subprocess.Popen[str]:
+    """A process that has a control plane; it prints a line when it has made it and one with its facts when it runs."""
     command = [sys.executable, "-c", OWNER, str(folder)]
     return subprocess.Popen(
         command, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True

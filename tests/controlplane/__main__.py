@@ -68,7 +68,7 @@ def _run(args: argparse.Namespace) -> int:
     with ControlPlane.create() as plane:
         if command:
             path = f"{plane.kubectl_path.parent}{os.pathsep}{os.environ.get('PATH', '')}"
-            environment = {**os.environ, "KUBECONFIG": str(plane.kubeconfig), "PATH": path}
+            environment = plane.environment | {"PATH": path}
             return subprocess.run(command, env=environment, check=False).returncode
         print(plane.facts(), flush=True)
         signal.pause()

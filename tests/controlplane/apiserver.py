@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
+import shutil
 import signal
 import ssl
 import subprocess
@@ -34,7 +36,7 @@ class ApiServer(Cluster):
         """Makes the folder, or takes an empty one; nothing runs yet."""
         if folder is None:
             folder = Path(tempfile.mkdtemp(prefix="pullsizer-controlplane-"))
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise ControlPlaneError(
                 f"{folder} is not empty, and a control plane removes its folder at the end: name another"
@@ -92,7 +94,12 @@ class ApiServer(Cluster):
         """For a subclass that starts from data: the last moment to change it under the API server."""
 
     def stop(self) -> None:
-        """Ends everything and removes the folder."""
+        """Ends everything and removes the folder; first the logs are copied to PULLSIZER_TEST_LOGS, if that is set."""
+        if (kept := os.environ.get("PULLSIZER_TEST_LOGS")) and self.folder.exists():
+            target = Path(kept) / self.folder.name
+            shutil.copytree(self.processes.logs, target, dirs_exist_ok=True)
+            if self.audit_log.exists():
+                shutil.copy(self.audit_log, target)
         self.processes.close(politely=self._own)
 
     def __enter__(self) -> Self:
