@@ -74,11 +74,14 @@ class EgressRules:
 
     @classmethod
     def of(cls, rules: SourceRules) -> EgressRules:
-        hub = urlsplit(rules.hugging_face.endpoint)
-        port = hub.port or (443 if hub.scheme == "https" else 80)
-        return cls(
-            tuple(ip_network(text) for text in rules.allow_cidrs), frozenset({(normal_host(hub.hostname or ""), port)})
-        )
+        """What a policy allows. An endpoint on an odd host (`http://127.1`) opens nothing."""
+        networks = tuple(ip_network(text) for text in rules.allow_cidrs)
+        try:
+            hub = urlsplit(rules.hugging_face.endpoint)
+            port = hub.port or (443 if hub.scheme == "https" else 80)
+            return cls(networks, frozenset({(normal_host(hub.hostname or ""), port)}))
+        except ValueError:
+            return cls(networks)
 
 
 def allowed(address: Address, rules: EgressRules) -> bool:

@@ -78,7 +78,7 @@ class Client:
         """The answer to one request.
 
         :param about: who is asked, for the messages of errors: never taken from what a server said
-        :param most: bytes of the body to read, at most; 0 leaves it unread
+        :param most: bytes of the body to read, at most; 0 leaves it unread, and so does a status that is not success
         :param when_large: awaited before more than `LARGE` bytes of the body are read
         :raises MeasureError: for no answer, and for a longer one
         """
@@ -104,7 +104,7 @@ class Client:
         try:
             if verdict := self._door.verdict(response.headers):
                 self._refused(verdict, about)
-            body = await _read(response, most, about, when_large) if most else b""
+            body = await _read(response, most, about, when_large) if most and response.status < 300 else b""
         except (aiohttp.ClientError, OSError) as error:
             raise _explained(error, about) from None
         finally:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import logging
 import secrets
 import ssl
 from collections.abc import AsyncIterator, Mapping
@@ -22,8 +21,6 @@ from pullsizer.sources.addresses import Address, EgressRules, allowed
 from pullsizer.sources.proxying import VERDICT_HEADER, Asked, Verdict, answer, basic, parse_head, parse_target
 from pullsizer.sources.resolve import Resolver
 from pullsizer.sources.upstream import Proxy, Upstream
-
-_log = logging.getLogger(__name__)
 
 USER: Final = "pullsizer"
 _CONNECTED: Final = b"HTTP/1.1 200 Connected\r\n\r\n"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Final, Literal
 
 from pullsizer.errors import MeasureError
@@ -45,6 +47,22 @@ RETRY_AFTER: Final[dict[Reason, float]] = {
 def failure(reason: Reason, message: str, retry_after: float | None = None) -> MeasureError:
     """The error for a reason, worth another try after the reason's own time unless the source named one."""
     return MeasureError(reason, message, RETRY_AFTER[reason] if retry_after is None else retry_after)
+
+
+def retry_after(text: str) -> float | None:
+    """Seconds that a `Retry-After` means, within reason; None where it is none.
+
+    At least a second: nobody asks in a loop. At most an hour: nobody keeps us from asking for a day.
+    """
+    seconds: float
+    if text.isdecimal():
+        seconds = float(text[:10])
+    else:
+        try:
+            seconds = (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
+        except (ValueError, TypeError):  # no date; or one without a zone
+            return None
+    return min(max(seconds, 1.0), 3600.0)
 
 
 def shown(text: str) -> str:

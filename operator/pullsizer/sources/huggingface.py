@@ -15,14 +15,14 @@ import httpx2
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, RevisionNotFoundError
 from huggingface_hub.hf_api import ModelInfo
-from huggingface_hub.utils._http import parse_ratelimit_headers
+from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined] # documented there
 from yarl import URL
 
 from pullsizer.errors import MeasureError
 from pullsizer.model import ModelFacts, Source
 from pullsizer.sources import bridge
 from pullsizer.sources.client import Client
-from pullsizer.sources.failures import failure, shown
+from pullsizer.sources.failures import failure, retry_after, shown
 from pullsizer.sources.listings import Listing, Listings
 
 T = TypeVar("T")
@@ -32,7 +32,6 @@ CALLS: Final = 64
 _ANSWER: Final = 16 << 20
 """Bytes: some 50,000 files at 330 bytes each. The largest repositories that are models have a few thousand."""
 _MOST_BYTES: Final = (1 << 63) - 1
-_RETRY: Final = (1.0, 3600.0)
 # What the library reads of an answer. Cookies, above all, must not travel from one namespace's call to another's.
 _HEADERS_KEPT: Final = ("content-type", "location", "ratelimit", "retry-after", "x-error-code")
 
@@ -106,13 +105,15 @@ class HuggingFace:
 
     async def _call(self, ask: Callable[[], T], repo: Repo, endpoint: str, token: str | None) -> T:
         """What a question to the library returns; all that it may raise becomes a `MeasureError`."""
-        about = f"the Hub at {URL(endpoint).host}"
         loop = asyncio.get_running_loop()
-        origin = URL(endpoint).origin()
+        origin = _origin(endpoint)
+        about = f"the Hub at {origin.host}"
         large = over = False
 
         async def alone() -> None:
             nonlocal large
+            if large:
+                return
             await self._large.acquire()
             large = True
             if over:  # nobody waits any more: the end of the call has passed
@@ -127,8 +128,7 @@ class HuggingFace:
                 headers["Authorization"] = request.headers["authorization"]
             found = await self._client.ask("GET", url, about, headers, most=_ANSWER, when_large=alone)
             kept = [(name, found.headers[name]) for name in _HEADERS_KEPT if name in found.headers]
-            body = found.body if found.status < 300 else b""
-            return httpx2.Response(found.status, headers=kept, content=body, request=request)
+            return httpx2.Response(found.status, headers=kept, content=found.body, request=request)
 
         paused = self._paused.get((endpoint, _scope(token)), 0) - loop.time()
         if paused > 0:
@@ -138,7 +138,7 @@ class HuggingFace:
         except HfHubHTTPError as error:
             found = _explained(error, repo, about)
             if found.reason == "RateLimited":
-                self._paused[endpoint, _scope(token)] = loop.time() + found.retry_after
+                self._pause((endpoint, _scope(token)), found.retry_after)
             raise found from None
         except MeasureError:
             raise
@@ -149,9 +149,24 @@ class HuggingFace:
             if large:
                 self._large.release()
 
+    def _pause(self, key: tuple[str, str], seconds: float) -> None:
+        """The Hub limits by account and address, not by repository: who was refused once is refused for all."""
+        now = asyncio.get_running_loop().time()
+        self._paused = {other: until for other, until in self._paused.items() if until > now}
+        self._paused[key] = now + seconds
+
     async def close(self) -> None:
         await self._listings.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _origin(endpoint: str) -> URL:
+    try:
+        return URL(endpoint).origin()
+    except ValueError:
+        raise failure(
+            "InvalidURI", "sources.huggingFace.endpoint is not the URL of a Hub; correct the policy"
+        ) from None
 
 
 def _checked(token: str | None) -> str | None:
@@ -204,23 +219,16 @@ def _explained(error: HfHubHTTPError, repo: Repo, about: str) -> MeasureError:
     if status == 404:
         return failure("NotFound", f"{about} has no model {shown(repo.id)}")
     if status == 429:
-        return failure(
-            "RateLimited", f"{about} asked for fewer questions for a while", _retry_after(error.response.headers)
-        )
+        return failure("RateLimited", f"{about} asked for fewer questions for a while", _wait(error.response.headers))
     if status >= 500:
-        return failure("SourceUnavailable", f"{about} answered with an error of its own (HTTP {status})")
+        wait = _wait(error.response.headers)
+        return failure("SourceUnavailable", f"{about} answered with an error of its own (HTTP {status})", wait)
     return failure("InvalidAnswer", f"{about} answered with HTTP {status}")
 
 
-def _retry_after(headers: httpx2.Headers) -> float | None:
+def _wait(headers: httpx2.Headers) -> float | None:
     """Seconds, within reason, by either header that the Hub documents."""
+    if "retry-after" in headers:
+        return retry_after(headers["retry-after"])
     limit = parse_ratelimit_headers(headers)
-    text = headers.get("retry-after", "").strip()
-    if text.isdecimal() and len(text) < 10:
-        seconds = float(text)
-    elif limit is not None and limit.remaining == 0:
-        seconds = float(limit.reset_in_seconds)
-    else:
-        return None
-    least, most = _RETRY
-    return min(max(seconds, least), most)
+    return retry_after(str(limit.reset_in_seconds)) if limit is not None and limit.remaining == 0 else None

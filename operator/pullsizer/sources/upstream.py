@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_network
@@ -10,6 +10,9 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from pullsizer.sources.addresses import literal
+from pullsizer.sources.proxying import basic
+
+_log = logging.getLogger(__name__)
 
 _PORTS: Final = {"http": 80, "https": 443}
 
@@ -44,9 +47,12 @@ class Upstream:
 
         found = {}
         for scheme in _PORTS:
-            proxy = _parse(value(f"{scheme}_proxy") or value("all_proxy"))
+            text = value(f"{scheme}_proxy") or value("all_proxy")
+            proxy = _parse(text)
             if proxy is not None:
                 found[scheme] = proxy
+            elif text:
+                _log.warning("The proxy for %s in the environment is not an HTTP proxy; it is not used.", scheme)
         return cls(found, tuple(part.strip().lower() for part in value("no_proxy").split(",") if part.strip()))
 
     def for_target(self, scheme: str, host: str, port: int) -> Proxy | None:
@@ -67,8 +73,7 @@ def _parse(text: str) -> Proxy | None:
         return None
     authorization = ""
     if parts.username:
-        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        authorization = f"Basic {b64encode(pair.encode()).decode()}"
+        authorization = basic(unquote(parts.username), unquote(parts.password or ""))
     return Proxy(parts.hostname, port or _PORTS[parts.scheme], parts.scheme == "https", authorization)
 
 

@@ -11,7 +11,7 @@ from yarl import URL
 from pullsizer.model import Archive, ModelFacts, Source
 from pullsizer.sources.addresses import normal_host
 from pullsizer.sources.client import REDIRECTED, REDIRECTS, Answer, Client
-from pullsizer.sources.failures import failure, shown
+from pullsizer.sources.failures import failure, retry_after, shown
 
 CALLS: Final = 16
 """A quarter of what the Hub gets. Anybody can put up a slow web server: it holds up only others of its kind."""
@@ -83,7 +83,7 @@ class Web:
             found = await self._follow("GET", url, about)
             size = _ranged_length(found)
         if size is None:
-            _refuse(found.status, about)
+            _refuse(found, about)
         etag = found.headers.get("ETag", "")
         kept = etag if _ETAG.fullmatch(etag) else ""
         return ModelFacts(bytes=size, files=1, largest=size, archive=archive_kind(url), etag=kept)
@@ -125,16 +125,17 @@ def _bounded(digits: str) -> int | None:
     return size if (size := int(digits)) <= _MOST_BYTES else None
 
 
-def _refuse(status: int, about: str) -> NoReturn:
-    """Raises what a status without a usable length means."""
+def _refuse(found: Answer, about: str) -> NoReturn:
+    """Raises what an answer without a usable length means."""
+    status, wait = found.status, retry_after(found.headers.get("Retry-After", ""))
     if status in (401, 403, 407):
         raise failure("Unauthorized", f"{about} does not give the file to everybody")
     if status in (404, 410):
         raise failure("NotFound", f"{about} has no such file")
     if status == 429:
-        raise failure("RateLimited", f"{about} asked for fewer questions for a while")
+        raise failure("RateLimited", f"{about} asked for fewer questions for a while", wait)
     if status >= 500:
-        raise failure("SourceUnavailable", f"{about} answered with an error of its own (HTTP {status})")
+        raise failure("SourceUnavailable", f"{about} answered with an error of its own (HTTP {status})", wait)
     if status < 300 or status == 416:
         raise failure("NoLength", f"{about} does not tell how long the file is")
     raise failure("InvalidAnswer", f"{about} answered with HTTP {status}")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pullsizer.errors import EgressDenied, MeasureError
 from pullsizer.model import ModelFacts, Source
-from pullsizer.policy import SourceRules
+from pullsizer.policy import HuggingFace, SourceRules
 from pullsizer.sources.huggingface import parse
 from pullsizer.sources.measure import Measurer
 from tests.stubs.hub import RETRY_AFTER, TOKEN, HubStub, sha_of, shapes
@@ -204,6 +204,12 @@ async def test_what_a_hub_calls_a_commit_is_kept_only_if_it_looks_like_one(measu
     assert not await measurer.unchanged(Source("hf://a/b"), facts, rules=rules_for(site.url("")))
 
 
+async def test_an_endpoint_that_is_none_is_said_to_be_none(measurer: Measurer) -> None:
+    for endpoint in ("http://127.1", "http://2130706433:80", "http://[v1.x]"):
+        rules = SourceRules.model_construct(hugging_face=HuggingFace.model_construct(endpoint=endpoint))
+        assert (await refused(measurer, "hf://a/b", rules)).reason == "InvalidURI"
+
+
 async def test_large_listings_are_measured_side_by_side(measurer: Measurer, serve: Serve) -> None:
     files = [{"rfilename": f"{index:060}", "size": index} for index in range(20_000)]
     body = json.dumps({"id": "a/b", "sha": "a" * 40, "siblings": files}).encode()
@@ -222,7 +228,10 @@ async def test_large_listings_are_measured_side_by_side(measurer: Measurer, serv
         ({"Retry-After": "7"}, 7),
         ({"Retry-After": "0"}, 1),
         ({"Retry-After": "999999"}, 3600),
-        ({"Retry-After": "9" * 5000}, 60),
+        ({"Retry-After": "9" * 5000}, 3600),
+        ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, 1),
+        ({"Retry-After": "Wed, 21 Oct 2915 07:28:00 GMT"}, 3600),
+        ({"Retry-After": "Wed, 21 Oct 2915 07:28:00"}, 60),
         ({"Retry-After": "soon"}, 60),
         ({"RateLimit": '"api";r=0;t=55'}, 55),
         ({"RateLimit": '"api";r=9;t=55'}, 60),

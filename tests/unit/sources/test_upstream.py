@@ -26,9 +26,13 @@ def test_credentials_are_sent_and_never_shown() -> None:
     assert "bWU6" not in repr(proxy)
 
 
-@pytest.mark.parametrize("text", ["socks5://proxy:1080", "http://", "http://proxy:port", "", "http://[::1"])
-def test_what_is_not_an_http_proxy_is_none(text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["socks5://me:secret@proxy:1080", "http://", "http://me:secret@proxy:port", "http://[::1"]
+)
+def test_what_is_not_an_http_proxy_is_said_to_be_none(text: str, caplog: pytest.LogCaptureFixture) -> None:
     assert Upstream.of({"HTTPS_PROXY": text}).for_target("https", "a.example", 443) is None
+    assert "https" in caplog.text
+    assert "secret" not in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -142,11 +142,13 @@ async def test_a_status_has_a_reason(
     measurer: Measurer, serve: Serve, local: SourceRules, status: int, reason: str
 ) -> None:
     async def answer(_: web.Request) -> web.Response:
-        return web.Response(status=status, reason="Secret Words", text="secret words", headers={"ETag": "secret"})
+        headers = {"ETag": "secret", "Retry-After": "7"}
+        return web.Response(status=status, reason="Secret Words", text="secret words", headers=headers)
 
     site = await serve(answer)
     error = await refused(measurer, site.url("/m"), local)
     assert error.reason == reason
+    assert (error.retry_after == 7) == (status in (429, 500, 503))
     assert "secret" not in str(error).lower()
 
 
