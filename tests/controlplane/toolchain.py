@@ -59,7 +59,7 @@ def _on_path() -> Go | None:
 
 
 def _usable(command: Path) -> Go | None:
-    """The same Go, by its real path (a `go` on PATH may be a script around it), or None where it is too old or broken."""
+    """The same Go by its real path (one on PATH may be a script around it); None where it is too old or broken."""
     go = Go(command, "")
     try:
         asked = go.run("env", "GOVERSION", "GOROOT", folder=Path("/"))
