@@ -67,6 +67,21 @@ class KubeApi:
         """The official client underneath, for its leader election."""
         return self._api
 
+    async def credentials(self) -> dict[str, Any]:
+        """How to reach the API server, for other clients: as kopf's ConnectionInfo names it."""
+        configuration = self._api.configuration
+        header = await configuration.get_api_key_with_prefix("BearerToken") or ""
+        return {
+            "server": configuration.host,
+            "ca_path": configuration.ssl_ca_cert,
+            "ca_data": configuration.ca_cert_data,
+            "insecure": not configuration.verify_ssl,
+            "token": header.split(" ", 1)[-1] or None,
+            "scheme": "Bearer" if header else None,
+            "certificate_path": configuration.cert_file,
+            "private_key_path": configuration.key_file,
+        }
+
     async def __aenter__(self) -> Self:
         return self
 

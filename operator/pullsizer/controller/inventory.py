@@ -144,6 +144,10 @@ class Inventory:
         del self.services[key]
         return True
 
+    def pod(self, item: Json) -> PullPod | None:
+        """What was last seen of a pod."""
+        return self._pods.get(_identity(item), (None, {}))[0]
+
     def put_pod(self, item: Json) -> PullPod | None:
         """The pod, if it pulls."""
         slim = _slim(item)

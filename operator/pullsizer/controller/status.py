@@ -11,6 +11,7 @@ from pullsizer.model import Failure, ModelFacts, Source
 from pullsizer.modelpull import Condition, Measurement, model_status
 from pullsizer.names import CPU, EPHEMERAL_STORAGE, MEMORY, STORAGE_INITIALIZER
 from pullsizer.overrides import Overrides
+from pullsizer.pod import Resources
 from pullsizer.policy import Policy
 from pullsizer.pulls import PullContainer
 from pullsizer.quantity import human, write
@@ -22,6 +23,7 @@ HISTORY: Final = 10
 _UNKNOWN: Final = "unknown"
 _KSERVE_ENVIRONMENT: Final = {"HF_HUB_ENABLE_HF_TRANSFER": "1", "HF_XET_HIGH_PERFORMANCE": "1"}
 """What KServe puts into every pull container since v0.16 (#4726)."""
+_KSERVE_RESOURCES: Final = Resources({CPU: 100, MEMORY: 100 << 20}, {CPU: 1000, MEMORY: 1 << 30})
 
 
 def recommend(
@@ -34,7 +36,7 @@ def recommend(
     """What a pull of these gets in a pod as KServe makes it; a pod of its own kind may get other values."""
     container = PullContainer(0, STORAGE_INITIALIZER, "", sources, _KSERVE_ENVIRONMENT, "disk")
     knowledge = tuple(answer.knowledge if answer else None for answer in answers)
-    return decide(Inputs(container, knowledge, policy, overrides=overrides, node_disk=node_disk))
+    return decide(Inputs(container, knowledge, policy, _KSERVE_RESOURCES, overrides, node_disk=node_disk))
 
 
 def status_of(
