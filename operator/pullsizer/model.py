@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Final, Literal
 
 Archive = Literal["", "tar", "tar.gz", "zip"]
+ARCHIVES: Final[tuple[Archive, ...]] = ("", "tar", "tar.gz", "zip")
 
 NOT_PULLED: Final = frozenset({"pvc", "oci+native", "file"})
 """Schemes of sources that are mounted: no container downloads them."""
@@ -41,7 +42,7 @@ class Source:
     def public_uri(self) -> str:
         """The URI without what may be a secret in it: user information and query."""
         scheme, separator, rest = self.uri.partition("://")
-        if not separator or self.scheme not in ("http", "https"):
+        if not separator:
             return self.uri
         rest = rest.partition("?")[0].partition("#")[0]
         authority, slash, path = rest.partition("/")

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from pullsizer.model import Failure, Knowledge, ModelFacts, Source
+from pullsizer.model import ARCHIVES, Archive, Failure, Knowledge, ModelFacts, Source
 from pullsizer.names import API_VERSION, INFERENCE_SERVICE, KIND, KSERVE_GROUP, ServiceKind
 
 Json = Mapping[str, Any]
@@ -133,6 +133,8 @@ def model_status(source: Source, measurement: Measurement) -> dict[str, Any]:
 def measurements(model_pull: Json) -> Iterator[tuple[str, Measurement]]:
     """Of a ModelPull's status: the source's key and what is known of it. Items that cannot be read are passed over."""
     for item in (model_pull.get("status") or {}).get("models") or ():
+        if not isinstance(item, Mapping):
+            continue
         try:
             failure = item.get("failure")
             knowledge: Knowledge
@@ -143,16 +145,23 @@ def measurements(model_pull: Json) -> Iterator[tuple[str, Measurement]]:
                     bytes=int(item["bytes"]),
                     files=int(item["files"]),
                     largest=int(item["largestFile"]),
-                    archive=item.get("archive", ""),
-                    revision=item.get("revision", ""),
-                    etag=item.get("etag", ""),
+                    archive=_archive(item.get("archive", "")),
+                    revision=str(item.get("revision", "")),
+                    etag=str(item.get("etag", "")),
                 )
             yield (
                 str(item["source"]),
                 Measurement(knowledge, float(item["measuredAt"]), str(item.get("scope", ANONYMOUS))),
             )
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             continue
+
+
+def _archive(text: object) -> Archive:
+    for kind in ARCHIVES:
+        if text == kind:
+            return kind
+    raise ValueError("an archive of a kind that this version does not know")
 
 
 def service_of(model_pull: Json) -> tuple[str, str] | None:

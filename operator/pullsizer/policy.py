@@ -282,7 +282,8 @@ def load_policy(text: str) -> Policy:
     except yaml.MarkedYAMLError as error:
         where = f" (line {error.problem_mark.line + 1})" if error.problem_mark else ""
         raise InvalidPolicy((f"config.yaml is not valid YAML{where}: {error.problem}",)) from None
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError, TypeError) as error:
+        # PyYAML's own constructors stumble over tags such as `!!bool maybe`.
         raise InvalidPolicy((f"config.yaml is not valid YAML: {type(error).__name__}",)) from None
     if data is None:
         data = {}

@@ -52,7 +52,7 @@ class PullContainer:
 
     :param index: its place in `spec.initContainers`
     :param sources: what it downloads, without what is only mounted
-    :param environment: its variables with plain values
+    :param environment: its variables; those that come from elsewhere (`valueFrom`) as empty
     :param medium: what it downloads to
     """
 
@@ -93,9 +93,7 @@ def pull_containers(pod: Json, kserve: KServe) -> Iterator[PullContainer]:
         if is_sidecar(container):
             continue
         environment = {
-            str(item["name"]): str(item["value"])
-            for item in container.get("env") or ()
-            if item.get("name") and item.get("value") is not None
+            str(item["name"]): str(item.get("value") or "") for item in container.get("env") or () if item.get("name")
         }
         args = [str(arg) for arg in container.get("args") or ()]
         allow, ignore = parse_patterns(environment.get(_ALLOW)), parse_patterns(environment.get(_IGNORE))

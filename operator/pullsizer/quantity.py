@@ -37,7 +37,7 @@ def parse(text: str, resource: str) -> int:
     scale = 1000 if resource == CPU else 1
     value = _fraction(text, resource) * scale
     rounded = -(-value.numerator // value.denominator)
-    if rounded < 0:
+    if value < 0:
         raise InvalidQuantity(f"{text!r} is negative; a {resource} quantity is zero or more")
     if rounded > _MAXIMUM:
         raise InvalidQuantity(f"{text!r} is more than Kubernetes can hold; write a smaller {resource} quantity")
@@ -63,16 +63,18 @@ def _fraction(text: str, resource: str) -> Fraction:
 def parse_written(value: object, resource: str) -> int:
     """As `parse`, for what a person wrote: also numbers from YAML, and not what is surely a slip.
 
-    :raises InvalidQuantity: also for thousandths of a byte (`512m` of memory) and for zero
+    :raises InvalidQuantity: also for thousandths of a byte (`512m` of memory), Mi and Gi of cores, and for zero
     """
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise InvalidQuantity(
             f"{value!r} is not a quantity; write a text such as {'500m' if resource == CPU else '512Mi'}"
         )
     text = str(value).strip()
+    amount = parse(text, resource)
     if resource != CPU and text.endswith(("m", "u", "n")):
         raise InvalidQuantity(f"{text!r} is thousandths of a byte; did you mean {text[:-1]}Mi?")
-    amount = parse(text, resource)
+    if resource == CPU and text.endswith("i"):
+        raise InvalidQuantity(f"{text!r} is an amount of bytes, not of cores; write cpu as 500m or 2")
     if amount == 0:
         raise InvalidQuantity(f"{text!r} is zero; leave the key out, or write a quantity above zero")
     return amount

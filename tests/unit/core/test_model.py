@@ -1,0 +1,137 @@
+"""Sources: schemes, filters as the downloader applies them, and what may be shown of a URI."""
+
+from __future__ import annotations
+
+import string
+
+import pytest
+from huggingface_hub.utils._paths import filter_repo_objects
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pullsizer.model import Source, parse_patterns
+from pullsizer.pulls import TOKENIZER_FILES
+
+
+@pytest.mark.parametrize(
+    ("uri", "scheme", "pulled", "measurable"),
+    [
+        ("hf://meta/llama", "hf", True, True),
+        ("HF://meta/llama", "hf", True, True),
+        ("https://example.com/model.tar.gz", "https", True, True),
+        ("http://example.com/model.bin", "http", True, True),
+        ("s3://bucket/key", "s3", True, False),
+        ("gs://bucket/key", "gs", True, False),
+        ("oci://registry/model:1", "oci", True, False),
+        ("oci+native://registry/model:1", "oci+native", False, False),
+        ("pvc://claim/path", "pvc", False, False),
+        ("file:///mnt/model", "file", False, False),
+        ("brand-new://x", "brand-new", True, False),
+        ("/mnt/pvc", "", False, False),
+        ("", "", False, False),
+    ],
+)
+def test_the_scheme_says_whether_something_is_pulled_and_measured(
+    uri: str, scheme: str, pulled: bool, measurable: bool
+) -> None:
+    source = Source(uri)
+    assert (source.scheme, source.pulled, source.measurable) == (scheme, pulled, measurable)
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("https://example.com/a/b.tar.gz", "https://example.com/a/b.tar.gz"),
+        ("https://me:secret@example.com/a", "https://example.com/a"),
+        ("https://token@example.com:8443/a", "https://example.com:8443/a"),
+        ("https://me:se@cret@example.com/a", "https://example.com/a"),
+        ("https://acct.blob.core.windows.net/c/m?sv=1&sig=secret", "https://acct.blob.core.windows.net/c/m"),
+        ("https://example.com/a#secret", "https://example.com/a"),
+        ("https://example.com?X-Amz-Signature=secret", "https://example.com"),
+        ("HTTPS://me:secret@example.com/a", "HTTPS://example.com/a"),
+        ("webhdfs://me:secret@namenode:9870/model", "webhdfs://namenode:9870/model"),
+        ("s3://key:secret@bucket/model", "s3://bucket/model"),
+        ("hf://meta/llama:refs/pr/1", "hf://meta/llama:refs/pr/1"),
+        ("gs://bucket/name@2/x", "gs://bucket/name@2/x"),
+        ("pvc://claim/path", "pvc://claim/path"),
+        ("no uri at all", "no uri at all"),
+    ],
+)
+def test_what_may_be_a_secret_is_not_shown(uri: str, shown: str) -> None:
+    assert Source(uri).public_uri == shown
+
+
+@given(
+    scheme=st.sampled_from(["https", "http", "s3", "webhdfs", "gs"]),
+    user=st.text(string.ascii_letters + ":%@", max_size=6),
+    secret=st.from_regex(r"SECRET[a-z0-9]{4}", fullmatch=True),
+    path=st.text(string.ascii_lowercase + "/@.", max_size=10),
+)
+def test_neither_user_information_nor_query_is_ever_shown(scheme: str, user: str, secret: str, path: str) -> None:
+    shown = Source(f"{scheme}://{user}{secret}@host/{path}?token={secret}#{secret}").public_uri
+    assert shown == f"{scheme}://host/{path}"
+
+
+@pytest.mark.parametrize(
+    ("text", "patterns"),
+    [
+        (None, ()),
+        ("", ()),
+        ("  ", ()),
+        ('["*.safetensors", "*.json"]', ("*.safetensors", "*.json")),
+        (' ["a"] ', ("a",)),
+        ("[]", ()),
+        ('["", "a", null]', ("a",)),
+        ("*.safetensors, *.json ,", ("*.safetensors", "*.json")),
+        ("*.bin", ("*.bin",)),
+        ("[ab]*.bin", ("[ab]*.bin",)),
+        ('["a"', ('["a"',)),
+        ("[" * 10_000, ("[" * 10_000,)),
+    ],
+)
+def test_patterns_are_a_json_array_or_names_with_commas(text: str | None, patterns: tuple[str, ...]) -> None:
+    assert parse_patterns(text) == patterns
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_patterns(text: str) -> None:
+    assert all(isinstance(pattern, str) and pattern for pattern in parse_patterns(text))
+
+
+NAME = st.text("ab.", min_size=1, max_size=4)
+PATH = st.lists(NAME, min_size=1, max_size=3).map("/".join)
+PATTERN = st.text("ab./*?[]!-", min_size=1, max_size=7)
+
+
+@given(
+    paths=st.lists(PATH, max_size=8),
+    allow=st.lists(PATTERN, max_size=3),
+    ignore=st.lists(PATTERN, max_size=3),
+)
+def test_filters_take_the_very_files_that_the_downloader_takes(
+    paths: list[str], allow: list[str], ignore: list[str]
+) -> None:
+    source = Source("hf://a/b", tuple(allow), tuple(ignore))
+    expected = list(filter_repo_objects(paths, allow_patterns=allow or None, ignore_patterns=ignore or None))
+    assert [path for path in paths if source.selects(path)] == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "taken"),
+    [
+        ("tokenizer.json", True),
+        ("config.json", True),
+        ("model-00001-of-00002.safetensors", False),
+        ("original/config.json", False),
+        ("Tokenizer.json", False),
+    ],
+)
+def test_of_a_tokenizer_pull_only_the_tokenizers_files_count(path: str, taken: bool) -> None:
+    assert Source("hf://a/b", TOKENIZER_FILES).selects(path) is taken
+
+
+def test_a_folder_is_everything_below_it() -> None:
+    source = Source("hf://a/b", allow=("onnx/",), ignore=("onnx/old/",))
+    assert source.selects("onnx/deep/model.onnx")
+    assert not source.selects("onnx/old/model.onnx")
+    assert not source.selects("model.onnx")
