@@ -6,6 +6,7 @@ models.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import time
 from collections import defaultdict
@@ -36,6 +37,17 @@ class _Pull:
     overrides: Overrides
 
 
+def _change(method: Callable[[Caches, Json], None]) -> Callable[[Caches, Json], None]:
+    """Marks what changes answers: whoever remembers one forgets it."""
+
+    @functools.wraps(method)
+    def changed(self: Caches, item: Json) -> None:
+        self.generation += 1
+        method(self, item)
+
+    return changed
+
+
 class Caches:
     """What the watches say, indexed for the questions of admission.
 
@@ -44,6 +56,8 @@ class Caches:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self.generation = 0
+        """Grows with every change that an answer may depend on. The Lease is none: it decides about waiting alone."""
         self.policy: Policy = DEFAULT
         self.policy_digest = "built-in"
         self.accepted = False
@@ -94,6 +108,7 @@ class Caches:
 
     # -- watches ------------------------------------------------------------------------------------------------------
 
+    @_change
     def put_model_pull(self, item: Json) -> None:
         namespace, name = _identity(item)
         self._forget_model_pull(namespace, name)
@@ -108,6 +123,7 @@ class Caches:
         for callback in self.on_knowledge:
             callback()
 
+    @_change
     def remove_model_pull(self, item: Json) -> None:
         self._forget_model_pull(*_identity(item))
 
@@ -120,6 +136,7 @@ class Caches:
         if pull.service:
             _discard(self._by_service, pull.service, name)
 
+    @_change
     def put_accepted(self, item: Json) -> None:
         """The accepted policy. One that this version cannot read keeps the one before: the controller is newer."""
         data = item.get("data") or {}
@@ -135,14 +152,17 @@ class Caches:
         except InvalidQuantity:
             self.node_disk = None
 
+    @_change
     def remove_accepted(self, _: Json) -> None:
         self.policy, self.policy_digest, self.accepted, self.node_disk = DEFAULT, "built-in", False, None
 
+    @_change
     def put_limit_range(self, item: Json) -> None:
         namespace, name = _identity(item)
         self._limit_ranges[namespace][name] = item
         self._limits[namespace] = namespace_limits(self._limit_ranges[namespace].values())
 
+    @_change
     def remove_limit_range(self, item: Json) -> None:
         namespace, name = _identity(item)
         _discard(self._limit_ranges, namespace, name)
@@ -150,6 +170,7 @@ class Caches:
         if namespace in self._limit_ranges:
             self._limits[namespace] = namespace_limits(self._limit_ranges[namespace].values())
 
+    @_change
     def put_namespace(self, item: Json) -> None:
         metadata = item.get("metadata") or {}
         overrides, _ = parse_overrides(metadata.get("annotations"))
@@ -158,21 +179,26 @@ class Caches:
         else:
             self._namespaces.pop(metadata["name"], None)
 
+    @_change
     def remove_namespace(self, item: Json) -> None:
         self._namespaces.pop(item["metadata"]["name"], None)
 
+    @_change
     def put_kserve_configmap(self, item: Json) -> None:
         self._kserve_configmap = item
         self._refresh_kserve()
 
+    @_change
     def remove_kserve_configmap(self, _: Json) -> None:
         self._kserve_configmap = None
         self._refresh_kserve()
 
+    @_change
     def put_storage_container(self, item: Json) -> None:
         self._storage_containers[item["metadata"]["name"]] = item
         self._refresh_kserve()
 
+    @_change
     def remove_storage_container(self, item: Json) -> None:
         self._storage_containers.pop(item["metadata"]["name"], None)
         self._refresh_kserve()

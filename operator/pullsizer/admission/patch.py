@@ -18,6 +18,7 @@ Json = Mapping[str, Any]
 Operation = dict[str, Any]
 
 _TOKEN_PATH: Final = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a folder
+_LAST_MOUNT: Final = "/volumeMounts/-"
 _TOKEN_VOLUME: Final = "kube-api-access-"  # noqa: S105 - the prefix of a volume's name
 
 
@@ -64,13 +65,27 @@ def token_mount_operations(index: int, spec: Json, container: Json) -> list[Oper
     mounts = container.get("volumeMounts")
     if not mounts or any(mount.get("mountPath") == _TOKEN_PATH for mount in mounts):
         return []
-    volume = next(
+    volume = token_volume(spec)
+    return [] if volume is None else [_token_mount(f"/spec/initContainers/{index}{_LAST_MOUNT}", volume)]
+
+
+def token_volume(spec: Json) -> str | None:
+    """The name of the volume with the service account's token; the ServiceAccount plugin draws it at random."""
+    return next(
         (v.get("name") for v in spec.get("volumes") or () if "projected" in v and _generated(v.get("name"))), None
     )
-    if volume is None:
-        return []
-    mount = {"name": volume, "readOnly": True, "mountPath": _TOKEN_PATH}
-    return [_add(f"/spec/initContainers/{index}/volumeMounts/-", mount)]
+
+
+def with_token_volume(operations: Sequence[Operation], volume: str) -> list[Operation]:
+    """The same operations for a pod that differs in nothing but the name of that volume."""
+    return [
+        _token_mount(operation["path"], volume) if operation["path"].endswith(_LAST_MOUNT) else operation
+        for operation in operations
+    ]
+
+
+def _token_mount(path: str, volume: str) -> Operation:
+    return _add(path, {"name": volume, "readOnly": True, "mountPath": _TOKEN_PATH})
 
 
 def _generated(name: object) -> bool:
