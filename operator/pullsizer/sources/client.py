@@ -25,7 +25,7 @@ _SCHEMES: Final = ("http", "https")
 _KEPT_SECONDS: Final = 25
 _FEW: Final = 64 << 10
 LARGE: Final = 1 << 20
-"""Answers up to this are read side by side: 64 of them are 64 MiB. See `when_large`."""
+"""Answers up to this are read side by side: all calls at once are some 70 MiB. See `when_large`."""
 
 
 @dataclass(frozen=True)

@@ -11,20 +11,20 @@ import asyncio
 import hmac
 import secrets
 import ssl
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
 
 from pullsizer.sources.addresses import Address, EgressRules, allowed
 from pullsizer.sources.proxying import VERDICT_HEADER, Asked, Verdict, answer, basic, parse_head, parse_target
+from pullsizer.sources.relay import Ends, closing, relay
 from pullsizer.sources.resolve import Resolver
 from pullsizer.sources.upstream import Proxy, Upstream
 
 USER: Final = "pullsizer"
 _CONNECTED: Final = b"HTTP/1.1 200 Connected\r\n\r\n"
-_CHUNK: Final = 1 << 16
 _ADDRESSES_TRIED: Final = 4
 
 
@@ -33,7 +33,7 @@ class DoorLimits:
     """What one door gives, so that no server and no bug uses up the process."""
 
     connections: int = 256
-    """Four times what the measurer uses at once; 64 KiB of buffers each."""
+    """Three times what the measurer uses at once; 64 KiB of buffers each."""
     head_bytes: int = 32 << 10
     """A presigned URL is up to 4 KiB, a token up to 4 KiB; eight times that."""
     head_seconds: float = 5
@@ -128,7 +128,7 @@ class Door:
         connection.task.add_done_callback(lambda _: self._connections.discard(connection))
 
     async def _serve(self, connection: _Connection) -> None:
-        async with _closing(connection.writer):
+        async with closing(connection.writer):
             try:
                 await self._handle(connection)
             except _Refused as refused:
@@ -159,10 +159,16 @@ class Door:
                 reader, writer = await self._dial(asked, connection)
         except (OSError, EOFError, asyncio.LimitOverrunError, TimeoutError):
             raise _Refused(Verdict.UNREACHABLE) from None
-        async with _closing(writer):
+        async with closing(writer):
             if asked.tunnel:
                 connection.writer.write(_CONNECTED)
-            await self._relay(connection, reader, writer, both_ways=asked.tunnel)
+            await relay(
+                (connection.reader, connection.writer),
+                (reader, writer),
+                both_ways=asked.tunnel,
+                most=self._limits.bytes,
+                idle_seconds=self._limits.idle_seconds,
+            )
 
     def _permits(self, asked: Asked, addresses: tuple[Address, ...]) -> bool:
         """Whether the rules let a target be called.
@@ -172,7 +178,7 @@ class Door:
         trusted = (asked.host, asked.port) in self._rules.endpoints
         return trusted or all(allowed(address, self._rules) for address in addresses)
 
-    async def _dial(self, asked: Asked, connection: _Connection) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _dial(self, asked: Asked, connection: _Connection) -> Ends:
         trusted = (asked.host, asked.port) in self._rules.endpoints
         addresses = await self._resolver.addresses(asked.host, trusted=trusted)
         # No await between the check and the note of what was checked: `replace` finds either the one or the other.
@@ -194,7 +200,7 @@ class Door:
                 return reader, writer
         raise _Refused(Verdict.UNREACHABLE)
 
-    async def _dial_proxy(self, asked: Asked, proxy: Proxy) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _dial_proxy(self, asked: Asked, proxy: Proxy) -> Ends:
         reader, writer = await asyncio.open_connection(
             proxy.host, proxy.port, limit=self._limits.head_bytes, ssl=self._tls if proxy.tls else None
         )
@@ -210,46 +216,3 @@ class Door:
             writer.transport.abort()
             raise
         return reader, writer
-
-    async def _relay(
-        self, client: _Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, both_ways: bool
-    ) -> None:
-        """Carries bytes until either side ends, or too many, or none for too long."""
-        loop = asyncio.get_running_loop()
-        left = self._limits.bytes
-
-        async def carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter | None) -> None:
-            nonlocal left
-            while data := await source.read(_CHUNK):
-                left -= len(data)
-                if left < 0 or sink is None:
-                    return
-                timer.reschedule(loop.time() + self._limits.idle_seconds)
-                sink.write(data)
-                await sink.drain()
-
-        async with asyncio.timeout(self._limits.idle_seconds) as timer:
-            # Not both ways: the request was sent whole, and a second one on the same connection was never checked.
-            pumps = [
-                loop.create_task(carry(reader, client.writer)),
-                loop.create_task(carry(client.reader, writer if both_ways else None)),
-            ]
-            try:
-                await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for pump in pumps:
-                    pump.cancel()
-                await asyncio.gather(*pumps, return_exceptions=True)
-
-
-@asynccontextmanager
-async def _closing(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
-    """Closes a connection in any case, and soon: a peer that does not read is not waited for."""
-    try:
-        yield
-        writer.close()
-        with suppress(OSError, TimeoutError):
-            async with asyncio.timeout(1):
-                await writer.wait_closed()
-    finally:
-        writer.transport.abort()

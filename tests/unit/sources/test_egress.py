@@ -1,10 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from ipaddress import ip_network
 
 import pytest
@@ -13,76 +10,9 @@ from pullsizer.sources.addresses import EgressRules
 from pullsizer.sources.egress import Door, DoorLimits
 from pullsizer.sources.proxying import VERDICT_HEADER, Verdict
 from pullsizer.sources.resolve import Resolver
-from pullsizer.sources.upstream import Upstream
 
 from .conftest import Listener
-
-LOOPBACK = EgressRules(networks=(ip_network("127.0.0.1/32"),))
-
-
-@dataclass
-class Reply:
-    status: int
-    verdict: Verdict | None
-    text: str
-
-
-async def connect(door: Door) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    return await asyncio.open_connection("127.0.0.1", int(door.url.rpartition(":")[2]))
-
-
-def authorization(secret: str) -> str:
-    return f"Proxy-Authorization: Basic {b64encode(f'pullsizer:{secret}'.encode()).decode()}\r\n"
-
-
-async def ask(door: Door, first: str, *fields: str, secret: str | None = None) -> Reply:
-    """What the door answers to a request, until it closes."""
-    reader, writer = await connect(door)
-    who = authorization(door.secret if secret is None else secret)
-    lines = "".join(f"{line}\r\n" for line in fields)
-    writer.write(f"{first} HTTP/1.1\r\n{who}{lines}\r\n".encode())
-    return await reply(door, reader, writer)
-
-
-async def reply(door: Door, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Reply:
-    text = (await reader.read()).decode("latin-1")
-    writer.close()
-    await writer.wait_closed()
-    head, *_ = text.split("\r\n\r\n")
-    first, *lines = head.split("\r\n")
-    headers = dict(line.split(": ", 1) for line in lines)
-    return Reply(int(first.split(" ")[1]) if first else 0, door.verdict(headers), text)
-
-
-@asynccontextmanager
-async def server(
-    handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
-) -> AsyncIterator[int]:
-    async def closing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await handle(reader, writer)
-        finally:
-            writer.close()
-
-    listening = await asyncio.start_server(closing, "127.0.0.1", 0)
-    async with listening:
-        yield listening.sockets[0].getsockname()[1]
-
-
-async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(1000):
-        writer.write(data)
-
-
-def names(**hosts: list[str]) -> Resolver:
-    """A resolver for which names mean what a test says."""
-
-    def look_up(host: str) -> list[str]:
-        if host not in hosts:
-            raise OSError(host)
-        return hosts[host]
-
-    return Resolver(look_up)
+from .doors import LOOPBACK, ask, authorization, connect, echo, names, reply, server
 
 
 @pytest.mark.parametrize("secret", ["", "wrong", "é"])
@@ -281,48 +211,3 @@ async def test_connections_are_bounded(listener: Listener) -> None:
             writer.close()
             await writer.wait_closed()
     assert listener.connections == 0
-
-
-class Upstreams:
-    """A proxy of the environment's that notes what it is asked."""
-
-    def __init__(self, status: int = 200) -> None:
-        self.status = status
-        self.heads: list[str] = []
-
-    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
-        writer.write(f"HTTP/1.1 {self.status} Word\r\nContent-Length: 2\r\n\r\nok".encode())
-
-
-async def test_a_proxy_of_the_environment_is_gone_through() -> None:
-    proxy = Upstreams()
-    async with server(proxy.handle) as port:
-        upstream = Upstream.of({"ALL_PROXY": f"http://me:pass@127.0.0.1:{port}"})
-        async with Door(upstream=upstream, resolver=names(public=["1.1.1.1"])) as door:
-            assert (await ask(door, "CONNECT public:443")).text.endswith("ok")
-            assert (await ask(door, "GET http://public/file?x=y", "Accept: */*")).status == 200
-    who = "Proxy-Authorization: Basic bWU6cGFzcw==\r\n"
-    assert proxy.heads == [
-        f"CONNECT public:443 HTTP/1.1\r\nHost: public:443\r\n{who}\r\n",
-        f"GET http://public/file?x=y HTTP/1.1\r\nHost: public\r\nAccept: */*\r\n{who}Connection: close\r\n\r\n",
-    ]
-
-
-async def test_behind_a_proxy_addresses_are_checked_and_unknown_names_are_left_to_it() -> None:
-    proxy = Upstreams()
-    async with server(proxy.handle) as port:
-        upstream = Upstream.of({"HTTPS_PROXY": f"http://127.0.0.1:{port}"})
-        async with Door(upstream=upstream, resolver=names(inside=["10.0.0.1"])) as door:
-            assert (await ask(door, "CONNECT 169.254.169.254:443")).verdict is Verdict.DENIED
-            assert (await ask(door, "CONNECT inside:443")).verdict is Verdict.DENIED
-            assert (await ask(door, "CONNECT only-the-proxy-knows:443")).status == 200
-    assert len(proxy.heads) == 1
-
-
-async def test_a_proxy_that_refuses_is_told_from_a_server_that_does() -> None:
-    proxy = Upstreams(status=407)
-    async with server(proxy.handle) as port:
-        upstream = Upstream.of({"HTTPS_PROXY": f"http://127.0.0.1:{port}"})
-        async with Door(upstream=upstream, resolver=names(public=["1.1.1.1"])) as door:
-            assert (await ask(door, "CONNECT public:443")).verdict is Verdict.PROXY_REFUSED
