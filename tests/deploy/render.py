@@ -19,7 +19,7 @@ from tests.controlplane.versions import MINIMUM_KUBERNETES
 ROOT: Final = Path(__file__).parents[2]
 BASE: Final = ROOT / "deploy" / "base"
 INSTALL: Final = ROOT / "deploy" / "install.yaml"
-HEADER: Final = "# All of Pullsizer, for kubectl apply. Rendered from deploy/base by `make install-yaml`: change it there.\n"
+HEADER: Final = "# For kubectl apply: all of Pullsizer. Rendered from deploy/base by `make install-yaml`.\n"
 
 Document = dict[str, Any]
 
