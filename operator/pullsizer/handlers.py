@@ -7,7 +7,6 @@ InferenceService restarts its model servers.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
@@ -27,13 +26,15 @@ class Services(Protocol):
     def service_gone(self, item: Mapping[str, Any]) -> None: ...
 
 
-async def watch_services(services: Services, api: KubeApi, started: asyncio.Event) -> None:
+async def watch_services(services: Services, api: KubeApi, versions: Mapping[str, str], started: asyncio.Event) -> None:
     """Hands all services to `services`, until cancelled.
 
     kopf takes SIGTERM and SIGINT for itself, and would then return; once `started` is set they can be taken back.
+
+    :param versions: of each resource, which one to watch
     """
     await kopf.operator(
-        registry=registry(services, api),
+        registry=registry(services, api, versions),
         settings=settings(),
         standalone=True,  # the Lease decides who works
         clusterwide=True,
@@ -41,7 +42,7 @@ async def watch_services(services: Services, api: KubeApi, started: asyncio.Even
     )
 
 
-def registry(services: Services, api: KubeApi) -> kopf.OperatorRegistry:
+def registry(services: Services, api: KubeApi, versions: Mapping[str, str]) -> kopf.OperatorRegistry:
     found = kopf.OperatorRegistry()
 
     async def seen(event: Mapping[str, Any], **_: Any) -> None:
@@ -52,12 +53,10 @@ def registry(services: Services, api: KubeApi) -> kopf.OperatorRegistry:
             services.service_seen(item)
 
     async def login(**_: Any) -> kopf.ConnectionInfo:
-        configuration = await api.credentials()
-        return kopf.ConnectionInfo(**configuration)
+        return kopf.ConnectionInfo(**await api.credentials())
 
-    for plural in PLURALS:
-        # No version: whichever one the API server prefers.
-        kopf.on.event(KSERVE_GROUP, plural, id=plural, registry=found)(seen)
+    for plural, version in versions.items():
+        kopf.on.event(KSERVE_GROUP, version, plural, id=plural, registry=found)(seen)
     kopf.on.login(registry=found)(login)
     return found
 
@@ -65,7 +64,7 @@ def registry(services: Services, api: KubeApi) -> kopf.OperatorRegistry:
 def settings() -> kopf.OperatorSettings:
     found = kopf.OperatorSettings()
     found.posting.enabled = False  # our Events say what we want to say
-    found.posting.level = logging.CRITICAL
+    found.scanning.disabled = True  # it would list and watch the definitions of everything, megabytes of schemas
     # Bookmarks come once a minute: silence for longer is a connection that died.
     found.watching.inactivity_timeout = 100
     found.watching.server_timeout = 290

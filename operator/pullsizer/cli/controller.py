@@ -14,16 +14,20 @@ from typing import Any, Final
 from aiohttp import web
 
 from pullsizer.cluster import KubeApi, Leadership
+from pullsizer.cluster.discovery import served_versions
 from pullsizer.controller import health
 from pullsizer.controller.app import Controller
 from pullsizer.controller.metrics import LEADER
-from pullsizer.handlers import watch_services
-from pullsizer.names import LEASE
+from pullsizer.errors import ClusterError
+from pullsizer.handlers import PLURALS, watch_services
+from pullsizer.names import KSERVE_GROUP, LEASE
 from pullsizer.settings import ControllerSettings
 from pullsizer.sources.measure import Measurer
 
 log = logging.getLogger(__name__)
 
+_LOOK_EVERY: Final = 15.0
+"""Seconds between looks at which resources KServe serves: what was installed just now is watched soon."""
 _FAREWELL: Final = 5.0
 """Seconds for what runs to end: the pod has 20 in all."""
 
@@ -57,21 +61,10 @@ async def run(settings: ControllerSettings) -> int:
 
 
 async def _lead(controller: Controller, leadership: Leadership, api: KubeApi, stop: asyncio.Event) -> int:
-    async def services() -> None:
-        await controller.wait_ready()
-        started = asyncio.Event()
-        kopf = asyncio.create_task(watch_services(controller, api, started))
-        try:
-            await asyncio.wait({kopf, asyncio.create_task(started.wait())}, return_when=asyncio.FIRST_COMPLETED)
-            _take_signals(stop)
-            await kopf
-        finally:
-            kopf.cancel()
-
     stopped = asyncio.create_task(stop.wait(), name="stop")
     lease = asyncio.create_task(leadership.keep(), name="lease")
     work = asyncio.create_task(controller.run(), name="work")
-    kopf = asyncio.create_task(services(), name="services")
+    kopf = asyncio.create_task(_watch(controller, api, stop), name="services")
     tasks = {stopped, lease, work, kopf}
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -86,8 +79,46 @@ async def _lead(controller: Controller, leadership: Leadership, api: KubeApi, st
     if lease in done:
         log.error("stopping: the lease is lost")
         return 1
-    log.info("stopping: asked to")
-    return 0
+    if stopped in done:
+        log.info("stopping: asked to")
+        return 0
+    log.info("stopping: KServe serves other resources now")
+    return 1
+
+
+async def _watch(controller: Controller, api: KubeApi, stop: asyncio.Event) -> None:
+    """Returns when KServe came with other resources: to start anew is the safe way to watch those.
+
+    kopf cannot be started twice in a process: at its end it cancels every task that began after it.
+    """
+    await controller.wait_ready()
+    while True:
+        versions = await _served(api, {})
+        if versions:
+            break
+        await asyncio.sleep(_LOOK_EVERY)
+    started = asyncio.Event()
+    kopf = asyncio.create_task(watch_services(controller, api, versions, started), name="kopf")
+    begun = asyncio.create_task(started.wait())
+    try:
+        await asyncio.wait({kopf, begun}, return_when=asyncio.FIRST_COMPLETED)
+        _take_signals(stop)
+        while not kopf.done() and await _served(api, versions) == versions:
+            await asyncio.wait({kopf}, timeout=_LOOK_EVERY)
+        if kopf.done():
+            kopf.result()
+    finally:
+        begun.cancel()
+        kopf.cancel()
+        await asyncio.wait({kopf}, timeout=_FAREWELL)
+
+
+async def _served(api: KubeApi, otherwise: dict[str, str]) -> dict[str, str]:
+    try:
+        return await served_versions(api, KSERVE_GROUP, PLURALS)
+    except ClusterError as error:
+        log.warning("KServe's resources not looked up error=%s", error)
+        return otherwise
 
 
 def _take_signals(stop: asyncio.Event) -> None:

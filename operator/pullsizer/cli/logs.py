@@ -21,7 +21,7 @@ _QUIET: Final = {
 class Formatter(logging.Formatter):
     """UTC, and what was given as `extra` at the end. A line break in a value does not make another line."""
 
-    converter = time.gmtime  # type: ignore[assignment] - as the standard library's documentation has it
+    converter = time.gmtime  # type: ignore[assignment]  # a class attribute, as the standard library documents it
     default_time_format = "%Y-%m-%dT%H:%M:%S"
     default_msec_format = "%s.%03dZ"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -156,12 +156,14 @@ class KubeApi:
         field_selector: str = "",
         timeout_seconds: int = 290,
         inactivity: float = 100,
+        opened: Callable[[], None] = lambda: None,
     ) -> AsyncGenerator[Object, None]:
-        """Events as the API server sends them, `BOOKMARK` and `ERROR` too, until it ends the watch.
+        """Events as the API server sends them, `BOOKMARK` and `ERROR` too, until it ends the watch or falls silent.
 
         :param timeout_seconds: after which the server ends it
-        :param inactivity: seconds without a byte after which the connection counts as dead
-        :raises ClusterError: also where the connection died
+        :param inactivity: seconds without a byte after which the connection may be dead, and is ended
+        :param opened: called once the server took the request
+        :raises ClusterError: also where the connection broke
         """
         query = {
             "watch": "true",
@@ -175,6 +177,7 @@ class KubeApi:
         response = await self._send("GET", path, query, timeout=timeout)
         try:
             await _raise_for_status(response)
+            opened()
             pieces: list[bytes] = []
             # Not readline(): it fails on lines above its buffer's size, and a Secret or CRD can be larger.
             async for chunk in response.content.iter_any():
@@ -185,7 +188,10 @@ class KubeApi:
                     pieces = [line]
                     if whole.strip():
                         yield orjson.loads(whole)
-        except (aiohttp.ClientError, TimeoutError, OSError, orjson.JSONDecodeError) as error:
+        except TimeoutError:
+            # Not all resources get bookmarks. Whether the connection is dead, the next watch will show.
+            log.debug("watch silent path=%s", path)
+        except (aiohttp.ClientError, OSError, orjson.JSONDecodeError) as error:
             raise ClusterError(0, f"watch ended: {_describe(error)}") from error
         finally:
             response.close()

@@ -131,6 +131,7 @@ class Reflector:
             # Spread, so that not all watches of all processes end at once.
             timeout_seconds=random.randint(240, 300),  # noqa: S311
             inactivity=self._inactivity,
+            opened=self._heard,
             **self._selectors,
         )
         async with contextlib.aclosing(events):
@@ -138,7 +139,6 @@ class Reflector:
                 self._heard()
                 self._pause = 0
                 self._take(event["type"], event["object"])
-        self._heard()
         # A watch that the server ends at once, and again, is one to ask for less often.
         self._pause = 0 if time.monotonic() - began > 1 else self._longer()
 
