@@ -50,7 +50,7 @@ test: ## All checks, then all tests. The first run builds a Kubernetes from sour
 
 .PHONY: unit
 unit: setup ## The tests that need no cluster: seconds
-	$(PY) -m pytest tests/unit tests/golden $(ARGS)
+	$(PY) -m pytest $(wildcard tests/unit tests/golden) $(ARGS)
 
 .PHONY: check
 check: setup ## Lint, format, types, import rules, manifests
