@@ -21,6 +21,7 @@ import yaml
 
 from tests.controlplane import ControlPlane
 from tests.controlplane.cluster import Document
+from tests.controlplane.ports import listens
 
 ROOT: Final = Path(__file__).parent.parent
 NAMESPACE: Final = "pullsizer-system"
@@ -177,6 +178,15 @@ class Installation:
             if head == name and all(f'{key}="{text}"' in rest for key, text in labels.items()):
                 total += float(value)
         return total
+
+
+def start_hub(plane: ControlPlane, latency: float = 0.0) -> str:
+    """The URL of the stub that stands for the Hub and for a web server; it lives and dies with the plane."""
+    port = plane.free_port()
+    command = [sys.executable, "-m", "tests.stubs.hub", "--port", str(port), "--latency", str(latency)]
+    plane.spawn("hub", command, PYTHONPATH=str(ROOT))
+    plane.until(lambda: listens(port), 20, "the stub of the Hub listens (logs/hub.log)")
+    return f"http://127.0.0.1:{port}"
 
 
 @functools.cache

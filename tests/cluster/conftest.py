@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 
 import pytest
 
 from tests.controlplane import ControlPlane
-from tests.installation import Installation
+from tests.installation import Installation, start_hub
 
-LATENCY = "0.3"
 TOKEN_NAMESPACE = "tenant-a"
 
 
 @pytest.fixture(scope="session")
 def hub(own_plane: ControlPlane) -> str:
-    """The URL of the stub that stands for the Hub and for a web server."""
-    port = own_plane.free_port()
-    own_plane.spawn("hub", [sys.executable, "-m", "tests.stubs.hub", "--port", str(port), "--latency", LATENCY])
-    return f"http://127.0.0.1:{port}"
+    return start_hub(own_plane, latency=0.3)
 
 
 @pytest.fixture(scope="session")

@@ -24,12 +24,16 @@ SEVEN_B = "hf://iflytek/Spark-Formalizer-7B"
 SMALL = "hf://stepfun-ai/GOT-OCR-2.0-hf"
 KSERVE_DEFAULT = {"requests": {"cpu": "100m", "memory": "100Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}}
 # 15.2 GB, largest file 5.0 GB: Xet holds whole files (100 MiB + 4749 MiB, limit a quarter more)
-SEVEN_B_ALONE = {
-    "requests": {"cpu": "150m", "memory": "4864Mi", "ephemeral-storage": "15Gi"},
+# and the CPU that the serving container requests anyway is free: of all containers here that is cpu 1, memory 2Gi.
+SEVEN_B_GETS = {
+    "requests": {"cpu": "1", "memory": "4864Mi", "ephemeral-storage": "15Gi"},
     "limits": {"cpu": "2", "memory": "6Gi"},
 }
-# what the classic runtimes request anyway (cpu 1, memory 2Gi) is free
-SEVEN_B_BESIDE_ONE_CPU = {**SEVEN_B_ALONE, "requests": {**SEVEN_B_ALONE["requests"], "cpu": "1"}}
+# Of several sources: memory of the one that needs most, disk of all.
+BOTH_GET = {
+    "requests": {"cpu": "1", "memory": "4864Mi", "ephemeral-storage": "16640Mi"},
+    "limits": {"cpu": "2", "memory": "6Gi"},
+}
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ S3_UNMEASURED = {
 }
 
 PATHS = {
-    "storageUri": Path(classic("classic", SEVEN_B), "predictor", SEVEN_B_BESIDE_ONE_CPU),
+    "storageUri": Path(classic("classic", SEVEN_B), "predictor", SEVEN_B_GETS),
     "storage": Path(
         isvc(
             "storage-spec",
@@ -80,24 +84,20 @@ PATHS = {
             },
         ),
         "predictor",
-        {
-            # memory of the larger, disk and CPU time of both
-            "requests": {"cpu": "1", "memory": "4864Mi", "ephemeral-storage": "16640Mi"},
-            "limits": {"cpu": "2", "memory": "6Gi"},
-        },
+        BOTH_GET,
     ),
     "transformer": Path(
         isvc("with-transformer", {"predictor": model(SMALL), "transformer": custom(SEVEN_B)}),
         "transformer",
-        SEVEN_B_ALONE,
+        SEVEN_B_GETS,
     ),
     "explainer": Path(
-        isvc("with-explainer", {"predictor": model(SMALL), "explainer": custom(SEVEN_B)}), "explainer", SEVEN_B_ALONE
+        isvc("with-explainer", {"predictor": model(SMALL), "explainer": custom(SEVEN_B)}), "explainer", SEVEN_B_GETS
     ),
     "LLM single-node": Path(
         llm("llm", {"model": {"uri": SEVEN_B, "name": "m"}, "replicas": 1, "template": template()}),
         "llminferenceservice-workload",
-        SEVEN_B_BESIDE_ONE_CPU,
+        SEVEN_B_GETS,
     ),
     "LLM prefill": Path(
         llm(
@@ -110,7 +110,7 @@ PATHS = {
             },
         ),
         "llminferenceservice-workload-prefill",
-        SEVEN_B_BESIDE_ONE_CPU,
+        SEVEN_B_GETS,
     ),
     "LLM LoRA": Path(
         llm(
@@ -126,10 +126,7 @@ PATHS = {
             },
         ),
         "llminferenceservice-workload",
-        {
-            "requests": {"cpu": "1", "memory": "4864Mi", "ephemeral-storage": "16640Mi"},
-            "limits": {"cpu": "2", "memory": "6Gi"},
-        },
+        BOTH_GET,
     ),
 }
 

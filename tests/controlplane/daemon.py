@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -89,14 +90,18 @@ class Daemon:
                 return int(file.read() or 0) or None
         return None
 
-    def serve(self) -> None:
-        """The detached process itself: starts the control plane and waits for SIGTERM."""
+    def serve(self, then: Callable[[ControlPlane], None] = lambda _: None) -> None:
+        """The detached process itself: starts the control plane and waits for SIGTERM.
+
+        :param then: what to do on the plane before it counts as up
+        """
         with self.lock.open("a+") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
             with ControlPlane.create(self.folder) as plane:
+                then(plane)
                 part = self._facts.with_suffix(".part")
                 part.write_text(plane.facts())
                 part.rename(self._facts)

@@ -19,7 +19,7 @@ import yaml
 from tests.controlplane import ControlPlane, ControlPlaneError, versions
 from tests.controlplane.daemon import CHECKOUT, Daemon
 from tests.demo.report import Sized, render, sized
-from tests.installation import Installation
+from tests.installation import Installation, start_hub
 
 SERVICES: Final = Path(__file__).with_name("services.yaml")
 NAMESPACE: Final = "demo"
@@ -57,7 +57,7 @@ def say(text: str) -> None:
 def show(plane: ControlPlane) -> None:
     """The demo itself, on a control plane that runs."""
     say("Installing Pullsizer from deploy/base; its two roles run beside the cluster, with their own ServiceAccounts.")
-    stub = _start_stub(plane)
+    stub = start_hub(plane)
     policy = (
         "mode: Auto\n"
         "sources:\n"
@@ -81,12 +81,6 @@ def show(plane: ControlPlane) -> None:
     for event in _events(plane):
         print(f"{event['type']:<8}{event['reason']:<18}{event['involvedObject']['name']:<15}{event['message']}")
     print(flush=True)
-
-
-def _start_stub(plane: ControlPlane) -> str:
-    port = plane.free_port()
-    plane.spawn("stub", [sys.executable, "-m", "tests.stubs.hub", "--port", str(port)])
-    return f"http://127.0.0.1:{port}"
 
 
 def _until_sized(plane: ControlPlane, service: dict[str, Any]) -> Sized:
