@@ -199,7 +199,9 @@ def test_the_readme_s_example_is_one_of_them() -> None:
     (model,) = (model for model in MODELS if model["uri"] in (ROOT / "README.md").read_text())
     facts = ModelFacts(model["bytes"], model["files"], model["largest"])
     memory, cpu, disk = cells(sized(model["uri"], facts)).split(" | ")
-    assert f"Its pull should get memory {memory}, cpu {cpu}, disk {disk}." in (ROOT / "README.md").read_text()
+    assert (
+        f"Its pull should get memory {memory}, cpu {cpu}, ephemeral-storage {disk}." in (ROOT / "README.md").read_text()
+    )
 
 
 # -- troubleshooting --------------------------------------------------------------------------------------------------

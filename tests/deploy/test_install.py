@@ -74,25 +74,31 @@ def upgrade(cluster: Cluster, item: Document, *args: str) -> str:
     return cluster.kubectl("apply", "--server-side", *args, "--filename=-", stdin=json.dumps(item))
 
 
-def test_an_upgrade_that_leaves_out_the_policy_keeps_the_administrator_s(
-    control_plane: Cluster, namespace: str, policy: Document
-) -> None:
-    set_policy(control_plane, namespace, "mode: Disabled\n")
+@pytest.fixture
+def newer(namespace: str, policy: Document) -> Document:
+    """What a newer install.yaml might hold: the shipped policy, and a Service that was not there before."""
     service = copy.deepcopy(MANIFESTS.get("Service", names.SERVICE))
     service["metadata"]["namespace"] = namespace
-    both = {"apiVersion": "v1", "kind": "List", "items": [policy, service]}
-    said = upgrade(control_plane, both, "--selector=app.kubernetes.io/component!=policy")
+    return {"apiVersion": "v1", "kind": "List", "items": [policy, service]}
+
+
+def test_an_upgrade_that_leaves_out_the_policy_keeps_the_administrator_s(
+    control_plane: Cluster, namespace: str, newer: Document
+) -> None:
+    set_policy(control_plane, namespace, "mode: Disabled\n")
+    said = upgrade(control_plane, newer, "--selector=app.kubernetes.io/component!=policy")
     assert said.split() == [f"service/{names.SERVICE}", "serverside-applied"]
     assert get_policy(control_plane, namespace) == "mode: Disabled\n"
 
 
-def test_an_upgrade_that_forgets_to_leave_it_out_is_told_of_a_conflict(
-    control_plane: Cluster, namespace: str, policy: Document
+def test_an_upgrade_that_forgets_to_leave_it_out_is_told_of_a_conflict_and_does_the_rest(
+    control_plane: Cluster, namespace: str, newer: Document
 ) -> None:
     set_policy(control_plane, namespace, "mode: Disabled\n")
     with pytest.raises(ControlPlaneError, match=r"conflict.*\n?.*config\.yaml"):
-        upgrade(control_plane, policy)
+        upgrade(control_plane, newer)
     assert get_policy(control_plane, namespace) == "mode: Disabled\n"
+    assert control_plane.get("service", names.SERVICE, namespace)
 
 
 def set_policy(cluster: Cluster, namespace: str, text: str) -> None:
