@@ -19,7 +19,7 @@ from typing import Any, Final, Self
 
 import yaml
 
-from tests.controlplane import ControlPlane
+from tests.controlplane import ControlPlane, ControlPlaneError
 from tests.controlplane.cluster import Document
 from tests.controlplane.ports import listens
 
@@ -169,8 +169,11 @@ class Installation:
     def metric(self, name: str, role: str = "webhook", **labels: str) -> float:
         """The value of a metric of one role; 0 where it was never counted."""
         port = self.webhook_metrics_port if role == "webhook" else self.controller_metrics_port
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-            lines = answer.read().decode().splitlines()
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+                lines = answer.read().decode().splitlines()
+        except OSError as error:
+            raise ControlPlaneError(f"the {role} shows no metrics: {error}") from error
         total = 0.0
         for line in lines:
             series, _, value = line.rpartition(" ")

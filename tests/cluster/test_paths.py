@@ -29,9 +29,9 @@ SEVEN_B_GETS = {
     "requests": {"cpu": "1", "memory": "4864Mi", "ephemeral-storage": "15Gi"},
     "limits": {"cpu": "2", "memory": "6Gi"},
 }
-# Of several sources: memory of the one that needs most, disk of all.
+# Of several sources: memory of the one that needs most, disk of all: 1.05 x 16.66 GB and 64Mi each, in steps of 256Mi.
 BOTH_GET = {
-    "requests": {"cpu": "1", "memory": "4864Mi", "ephemeral-storage": "16640Mi"},
+    "requests": {"cpu": "1", "memory": "4864Mi", "ephemeral-storage": "16896Mi"},
     "limits": {"cpu": "2", "memory": "6Gi"},
 }
 
