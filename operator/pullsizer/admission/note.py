@@ -22,6 +22,7 @@ Json = Mapping[str, Any]
 MAXIMUM: Final = 2048
 """Bytes of the annotation. All annotations of a pod share 256 KiB, and etcd pays for each pod."""
 _LONGEST_REASON: Final = 240
+_KEYS: Final = {"from", "to", "basis", "why", "inputs"}
 
 
 def entry(before: Resources, decision: Decision, digest: str) -> dict[str, Any]:
@@ -74,7 +75,10 @@ def already_sized(pod: Json, name: str, container: Json, digest: str) -> bool:
 
 
 def read(pod: Json) -> dict[str, Any]:
-    """The noted containers of a pod; empty where there is no annotation that can be read."""
+    """The noted containers of a pod; empty where there is no annotation that can be read.
+
+    Only notes of a shape that `entry` makes: a person may have written anything.
+    """
     text = ((pod.get("metadata") or {}).get("annotations") or {}).get(SIZING)
     if not text or len(text) > 2 * MAXIMUM:
         return {}
@@ -82,4 +86,11 @@ def read(pod: Json) -> dict[str, Any]:
         containers = orjson.loads(text)["containers"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return {}
-    return containers if isinstance(containers, dict) else {}
+    if not isinstance(containers, dict):
+        return {}
+    return {name: item for name, item in containers.items() if isinstance(item, dict) and _is_note(item)}
+
+
+def _is_note(item: Mapping[str, Any]) -> bool:
+    why = item.get("why")
+    return item.keys() == _KEYS and isinstance(why, list) and all(isinstance(reason, str) for reason in why)

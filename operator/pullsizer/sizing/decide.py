@@ -22,7 +22,7 @@ from pullsizer.policy import Policy, Tier
 from pullsizer.pulls import PullContainer
 from pullsizer.quantity import human, write
 from pullsizer.sizing.downloader import TUNED, hugging_face_downloader
-from pullsizer.sizing.law import Need, combined, in_memory, need, request_for, round_memory
+from pullsizer.sizing.law import Need, combined, hungriest, in_memory, need, request_for, round_memory
 
 Basis = Literal["annotation", "tier", "model", "default"]
 Amounts = dict[str, int]
@@ -93,6 +93,7 @@ def _decide(inputs: Inputs, wanted: Need | None, environment: Mapping[str, str])
     if environment:
         reasons.append("the downloader is told to use small buffers, since the limit may not be what it would need")
     _keep_what_a_person_set(inputs, requests, limits, reasons)
+    _reckon_with_default_limits(inputs, requests, limits, reasons)
     _clamp(inputs, requests, limits, reasons)
     _use_headroom(inputs, requests, limits, reasons)
     _keep_guaranteed(inputs, requests, limits, reasons)
@@ -105,8 +106,11 @@ def _decide(inputs: Inputs, wanted: Need | None, environment: Mapping[str, str])
 def _base(inputs: Inputs, wanted: Need | None, reasons: list[str]) -> tuple[Basis, Amounts, Amounts]:
     policy, overrides = inputs.policy, inputs.overrides
     basis: Basis = "default"
-    requests = policy.model_pull_resources.requests.known()
-    limits: Amounts = policy.model_pull_resources.limits.known()
+    # Where the policy says nothing of a value, the container keeps what it has.
+    requests = {name: inputs.current.requests[name] for name in (CPU, MEMORY) if name in inputs.current.requests}
+    limits = {name: inputs.current.limits[name] for name in (CPU, MEMORY) if name in inputs.current.limits}
+    block = policy.model_pull_resources
+    _take(block.requests.known(), block.limits.known(), requests, limits)
     if wanted is None:
         missing = next((item for item in inputs.knowledge if not isinstance(item, ModelFacts)), None)
         why = missing.message if missing is not None else "there was no answer yet"
@@ -134,6 +138,9 @@ def _base(inputs: Inputs, wanted: Need | None, reasons: list[str]) -> tuple[Basi
         basis = "annotation"
         reasons.insert(0, "set by annotation: " + ", ".join(_named(overrides)))
         _take(overrides.requests, overrides.limits, requests, limits)
+    for name in (CPU, MEMORY):
+        if name in limits:  # as the API server has it
+            requests.setdefault(name, limits[name])
     if EPHEMERAL_STORAGE in requests and EPHEMERAL_STORAGE not in overrides.requests:
         amount = requests[EPHEMERAL_STORAGE]
         if inputs.container.medium != "disk":
@@ -175,7 +182,10 @@ def _computed(inputs: Inputs) -> Need | None:
     container = inputs.container
     downloader = hugging_face_downloader(container.environment, container.image)
     schemes = [source.scheme for source in container.sources]
-    whole = combined([need(scheme, item, downloader) for scheme, item in zip(schemes, facts, strict=False)])
+    if inputs.overrides.model_size is not None:
+        whole = hungriest(schemes, facts[0], downloader)
+    else:
+        whole = combined([need(scheme, item, downloader) for scheme, item in zip(schemes, facts, strict=True)])
     return in_memory(whole) if container.medium == "memory" else whole
 
 
@@ -227,14 +237,38 @@ def _keep_what_a_person_set(inputs: Inputs, requests: Amounts, limits: Amounts, 
             if (name, side, amount) in inputs.kserve.defaults or (name, side) in inputs.limit_ranger:
                 continue
             # An annotation on the other side of the pair stands: a request may not pass an annotated limit.
-            bound = overrides.limits.get(name) if side == "request" else None
-            kept = amount if bound is None else min(amount, bound)
+            # Nor may a limit pass below an annotated request.
+            if side == "request":
+                kept = min(amount, overrides.limits.get(name, amount))
+            else:
+                kept = max(amount, overrides.requests.get(name, amount))
             if kept <= ours.get(name, 0):
                 continue
             ours[name] = kept
             if side == "request" and name in limits:
                 limits[name] = max(limits[name], kept)
             reasons.append(f"{name} {side} kept at {write(kept, name)}, which somebody set")
+
+
+def _reckon_with_default_limits(inputs: Inputs, requests: Amounts, limits: Amounts, reasons: list[str]) -> None:
+    """A limit that is on the container, or that the LimitRanger is about to give it, may not be below our request."""
+    for name, limit in limits.items():
+        if name not in requests and name in inputs.current.requests:
+            requests[name] = min(inputs.current.requests[name], limit)
+    for name, request in list(requests.items()):
+        given = inputs.current.limits.get(name, inputs.limits.default.get(name))
+        bound = limits.get(name, given)
+        if bound is None or request <= bound:
+            continue
+        if name == EPHEMERAL_STORAGE and name not in inputs.overrides.requests:
+            requests[name] = bound
+            reasons.append(
+                f"{name} request lowered from {write(request, name)} to {write(bound, name)}: its limit; "
+                "the pull may run out of disk"
+            )
+        else:
+            limits[name] = request
+            reasons.append(f"{name} limit raised to {write(request, name)}, the request")
 
 
 def _clamp(inputs: Inputs, requests: Amounts, limits: Amounts, reasons: list[str]) -> None:
@@ -245,28 +279,35 @@ def _clamp(inputs: Inputs, requests: Amounts, limits: Amounts, reasons: list[str
         ("the namespace's LimitRange", ranges.max, ranges.max),
     )
     for who, request_cap, limit_cap in caps:
-        for side, amounts, cap in (("request", requests, request_cap), ("limit", limits, limit_cap)):
+        lowered = set()
+        for side, amounts, cap in (("limit", limits, limit_cap), ("request", requests, request_cap)):
             for name in RESOURCES:  # in a fixed order, as replicas must give the same words
                 if name not in cap or amounts.get(name, 0) <= cap[name]:
                     continue
-                if side == "limit" or name not in limits:
+                if name not in lowered:
                     before, after = write(amounts[name], name), write(cap[name], name)
                     reasons.append(f"{name} {side} lowered from {before} to {after}: {who}")
+                lowered.add(name)
                 amounts[name] = cap[name]
         for name in requests.keys() & limits.keys():
             requests[name] = min(requests[name], limits[name])
     for name, least in ranges.min.items():
-        if name in requests and requests[name] < least:
-            requests[name] = least
-            if name in limits:
-                limits[name] = max(limits[name], least)
-            reasons.append(f"{name} request raised to {write(least, name)}: the namespace's LimitRange")
+        for side, amounts in (("request", requests), ("limit", limits)):
+            if amounts.get(name, least) < least:
+                amounts[name] = least
+                reasons.append(f"{name} {side} raised to {write(least, name)}: the namespace's LimitRange")
     for name, ratio in ranges.ratio.items():
         if name in limits and name in requests and limits[name] > requests[name] * ratio:
             requests[name] = min(limits[name], -(-limits[name] * ratio.denominator // ratio.numerator))
             reasons.append(
                 f"{name} request raised to {write(requests[name], name)}: the LimitRange's limit-to-request ratio"
             )
+            most = whole.requests.get(name)
+            if most is not None and requests[name] > most:
+                requests[name], limits[name] = most, min(limits[name], most * ratio.numerator // ratio.denominator)
+                reasons.append(
+                    f"{name} limit lowered to {write(limits[name], name)}: the pod's own request and that ratio"
+                )
 
 
 def _use_headroom(inputs: Inputs, requests: Amounts, limits: Amounts, reasons: list[str]) -> None:
@@ -306,6 +347,11 @@ def _invalid(inputs: Inputs, requests: Amounts, limits: Amounts) -> str:
     for name, most in inputs.limits.max.items():
         if max(requests.get(name, 0), limits.get(name, 0)) > most:
             return f"left alone: {name} above the LimitRange's maximum of {write(most, name)}"
+    whole = inputs.pod_level
+    for amounts, caps in ((requests, whole.requests), (limits, whole.limits)):
+        for name, most in caps.items():
+            if amounts.get(name, 0) > most:
+                return f"left alone: {name} above the pod's own {write(most, name)}"
     return ""
 
 

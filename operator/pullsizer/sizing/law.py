@@ -7,7 +7,7 @@ Only anonymous memory and sockets count: page cache fills any limit and kills no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,7 +38,15 @@ class Need:
 
 def need(scheme: str, facts: ModelFacts, downloader: HuggingFaceDownloader) -> Need:
     """The need of pulling one source to a disk."""
-    return _hugging_face(facts, downloader) if scheme == "hf" else _http(facts)
+    if scheme == "hf":
+        return _hugging_face(facts, downloader)
+    return _streamed(scheme, facts) if scheme in _STREAMED else _parallel(scheme, facts)
+
+
+def hungriest(schemes: Iterable[str], facts: ModelFacts, downloader: HuggingFaceDownloader) -> Need:
+    """The need where it is not known which of several sources the bytes come from."""
+    needs = [need(scheme, facts, downloader) for scheme in dict.fromkeys(schemes)]
+    return max(needs, key=lambda item: item.memory_limit)
 
 
 def combined(needs: Sequence[Need]) -> Need:
@@ -81,28 +89,51 @@ def round_memory(amount: int) -> int:
     return round_up(amount, 64 * MI if amount <= 2 * GI else 256 * MI)
 
 
-_HTTP_WORKING_SET: Final = 60 * MI
-# Measured: 48Mi passes at any size, with archives 64Mi; on cgroup v2 sockets count too.
-_HTTP_LIMIT: Final = 128 * MI
+_STREAMED: Final = frozenset({"http", "https", "gs", "oci", "oci+fetch"})
+"""One stream at a time, through a small buffer. Measured: 48Mi passes at any size, with archives 64Mi."""
+_STREAM_WORKING_SET: Final = 60 * MI
+_STREAM_LIMIT: Final = 128 * MI
 _DISK_MARGIN: Final = 64 * MI
 """Logs, HOME and rounding."""
 
 
-def _http(facts: ModelFacts) -> Need:
-    # core-seconds a GiB: TLS, Python's copies and the kernel 1.15; unpacking as measured on weights
-    seconds = {"": 1.15, "tar": 2.05, "tar.gz": 7.1, "zip": 5.4}[facts.archive]
+def _streamed(scheme: str, facts: ModelFacts) -> Need:
+    # core-seconds a GiB: TLS, Python's copies and the kernel 1.15, md5 with gs; unpacking as measured on weights
+    seconds = {"": 3.4 if scheme == "gs" else 1.15, "tar": 2.05, "tar.gz": 7.1, "zip": 5.4}[facts.archive]
     # What unpacks to how much is not known before: weights compress to 0.82, pickles and text to less. A tar.gz is
     # inflated to a whole tar beside what is extracted from it; a zip is extracted beside itself.
     times = {"": 1.0, "tar": 2.0, "tar.gz": 3.0, "zip": 2.5}[facts.archive]
     kind = f"a {facts.archive} to unpack" if facts.archive else "one file"
     return Need(
-        working_set=_HTTP_WORKING_SET,
-        memory_limit=_HTTP_LIMIT,
+        working_set=_STREAM_WORKING_SET,
+        memory_limit=_STREAM_LIMIT,
         core_seconds=0.2 + seconds * facts.bytes / GI,
         cpu_limit=1000,  # a single stream cannot use a second core
         disk=int(facts.bytes * times * 1.05) + _DISK_MARGIN,
-        why=f"{human(facts.bytes)}, {kind}: http streams through a small buffer",
+        why=f"{human(facts.bytes)}, {kind}: {scheme} streams through a small buffer",
     )
+
+
+def _parallel(scheme: str, facts: ModelFacts) -> Need:
+    """S3, with a process for each of up to four files; and what was not measured, taken to need at least as much."""
+    workers = min(4, max(1, facts.files)) if scheme == "s3" else 4
+    working_set = 60 * MI + 165 * MI * workers
+    seconds = {"": 2.5, "tar": 4.4, "tar.gz": 8.5, "zip": 7.5}[facts.archive]
+    times = {"": 1.0, "tar": 2.0, "tar.gz": 2.5, "zip": 2.5}[facts.archive]  # the archive and what is extracted from it
+    kind = f"a {facts.archive} to unpack" if facts.archive else f"{facts.files} files"
+    return Need(
+        working_set=working_set,
+        memory_limit=working_set * 125 // 100,
+        core_seconds=1.0 + seconds * facts.bytes / GI + 0.006 * facts.files,
+        cpu_limit=_cpu_limit(facts),
+        disk=int(facts.bytes * times * 1.05) + _DISK_MARGIN,
+        why=f"{human(facts.bytes)}, {kind}: {scheme} downloads up to {workers} at once",
+    )
+
+
+def _cpu_limit(facts: ModelFacts) -> int:
+    """A second core pays for S3, Xet and hf_transfer, where there is enough to fetch."""
+    return 2000 if facts.bytes >= 4 * GI else 1000
 
 
 def _hugging_face(facts: ModelFacts, downloader: HuggingFaceDownloader) -> Need:
@@ -125,14 +156,14 @@ def _hugging_face(facts: ModelFacts, downloader: HuggingFaceDownloader) -> Need:
         cap = 17200 * MI if downloader.high_performance else 2400 * MI
         working_set = 100 * MI + min(largest, cap)
         ways.append((working_set, working_set * 125 // 100, "Xet buffers whole files"))
-    working_set, limit, why = max(ways)
+    working_set, _, why = max(ways)
+    limit = max(limit for _, limit, _ in ways)
     cache = min(facts.bytes, 10 * GI) if downloader.chunk_cache and downloader.xet else 0
     return Need(
         working_set=working_set,
         memory_limit=limit,
         core_seconds=0.3 + 2.6 * facts.bytes / GI + 0.005 * facts.files,
-        # a second core pays for Xet and hf_transfer, where there is enough to fetch
-        cpu_limit=2000 if facts.bytes >= 4 * GI else 1000,
+        cpu_limit=_cpu_limit(facts),
         disk=facts.bytes * 105 // 100 + _DISK_MARGIN + 6 * KI * facts.files + cache,
         why=f"{human(facts.bytes)} in {facts.files} files, largest {human(largest)}: {why}",
     )
