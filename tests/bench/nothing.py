@@ -5,6 +5,7 @@ python -m tests.bench.nothing PORT CERTIFICATE KEY
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import sys
 
@@ -23,21 +24,16 @@ async def allow(http: web.Request) -> web.Response:
     return web.Response(body=orjson.dumps(answer), headers={"Content-Type": "application/json"})
 
 
-def main(port: str, certificate: str, key: str) -> None:
+async def serve(port: str, certificate: str, key: str) -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate, key)
     app = web.Application(client_max_size=7 << 20)
     app.router.add_post("/mutate-pods", allow)
-    web.run_app(
-        app,
-        host="127.0.0.1",
-        port=int(port),
-        ssl_context=tls,
-        access_log=None,
-        print=None,
-        loop=uvloop.new_event_loop(),
-    )
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", int(port), ssl_context=tls).start()
+    await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    uvloop.run(serve(*sys.argv[1:]))
