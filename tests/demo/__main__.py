@@ -35,7 +35,7 @@ def main() -> int:
     begin = time.monotonic()
     try:
         if sys.argv[1:] == [_SERVE]:
-            Daemon().serve(_show_and_let_go)
+            _serve()
             return 0
         if keep:
             return _detached()
@@ -123,40 +123,52 @@ def _detached() -> int:
         cwd=CHECKOUT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
             print(line, end="", flush=True)
-        # It closes its output when the demo stands; one that failed has ended.
-        return 0 if Daemon().pid() is not None else process.wait()
+        if Daemon().pid() is not None:
+            process.returncode = 0  # it goes on, and nobody waits for it
+        return process.wait()
 
 
-def _show_and_let_go(plane: ControlPlane) -> None:
-    show(plane)
-    kubectl = plane.kubectl_path
-    print(
-        f"""— It stays up. In your shell:
+def _serve() -> None:
+    """What `_detached` starts. Its words go to whoever reads, until all is said; what its own children say, to the log.
 
-export KUBECONFIG={plane.kubeconfig}
-alias kubectl={kubectl}
+    So the pipe is in nobody's hands but ours, and its end is ours to make.
+    """
+    daemon = Daemon()
+    told = os.fdopen(os.dup(1), "w")
+    with daemon.log.open("wb") as log:
+        for stream in (1, 2):
+            os.dup2(log.fileno(), stream)
+    sys.stdout = sys.stderr = told
 
-kubectl get inferenceservices,llminferenceservices,pods -n {NAMESPACE}
-kubectl get mpull -n {NAMESPACE}
+    def show_and_let_go(plane: ControlPlane) -> None:
+        show(plane)
+        print(_NEXT.substitute(kubeconfig=plane.kubeconfig, kubectl=plane.kubectl_path, namespace=NAMESPACE))
+        sys.stdout, sys.stderr = sys.__stdout__ or told, sys.__stderr__ or told
+        told.close()
+
+    daemon.serve(show_and_let_go)
+
+
+_NEXT: Final = Template("""\
+— It stays up. In your shell:
+
+export KUBECONFIG=$kubeconfig
+alias kubectl=$kubectl
+
+kubectl get inferenceservices,llminferenceservices,pods -n $namespace
+kubectl get mpull -n $namespace
+kubectl describe isvc ernie-28b -n $namespace
 kubectl explain mpull.status
 kubectl edit configmap pullsizer-config -n pullsizer-system     # try `mode: Off`
-kubectl annotate isvc ernie-28b -n {NAMESPACE} pullsizer.dev/model-size=15gigs
+kubectl annotate isvc ernie-28b -n $namespace pullsizer.dev/model-size=15gigs
 
-The end: make cluster-down""",
-        flush=True,
-    )
-    # Whoever reads us has read all; what comes later goes to the log.
-    log = os.open(plane.folder / "demo.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    for stream in (1, 2):
-        os.dup2(log, stream)
-    os.close(log)
+The end: make cluster-down""")
 
 
 if __name__ == "__main__":
