@@ -29,6 +29,8 @@ Amounts = dict[str, int]
 
 _ASSUMED_SHARD: Final = 10_000_000_000
 """Largest file, in bytes, of a model whose size alone was given: transformers cut shards of 10 GB, later of 5."""
+_ASSUMED_FILES: Final = 8
+"""And how many it has, at least: as many as any downloader fetches at once."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +197,7 @@ def _facts(inputs: Inputs) -> tuple[ModelFacts, ...] | None:
     if size is not None:
         # A person knows the size better than nobody, and better than what was measured; not how it is split.
         largest = max((item.largest for item in known), default=_ASSUMED_SHARD)
-        files = sum(item.files for item in known) or -(-size // _ASSUMED_SHARD)
+        files = sum(item.files for item in known) or max(_ASSUMED_FILES, -(-size // _ASSUMED_SHARD))
         return (ModelFacts(bytes=size, files=files, largest=min(size, largest)),)
     return known if known and len(known) == len(inputs.knowledge) else None
 
