@@ -22,6 +22,13 @@ from tests.controlplane.ports import listens
 pytestmark = pytest.mark.needs_own_plane
 
 
+@pytest.fixture
+def namespace(control_plane: Cluster, namespace: str) -> str:
+    """One that opted out: what is looked at here is KServe's own, whatever other tests have installed."""
+    control_plane.kubectl("label", "namespace", namespace, "pullsizer.dev/inject=disabled")
+    return namespace
+
+
 def service(name: str, **annotations: str) -> Document:
     return {
         "apiVersion": "serving.kserve.io/v1beta1",

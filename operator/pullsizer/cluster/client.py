@@ -55,7 +55,7 @@ class KubeApi:
         configuration = client.Configuration()
         try:
             if kubeconfig is not None:
-                kubeconfig.stat()  # the loader takes a missing file for an empty one
+                await asyncio.to_thread(kubeconfig.stat)  # the loader takes a missing file for an empty one
                 await config.load_kube_config(str(kubeconfig), client_configuration=configuration, persist_config=False)
             else:
                 config.load_incluster_config(client_configuration=configuration)
