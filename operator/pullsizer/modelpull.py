@@ -7,6 +7,7 @@ Written by the controller alone, by server-side apply; read by the webhook.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -18,6 +19,12 @@ Json = Mapping[str, Any]
 
 ANONYMOUS: Final = "anonymous"
 """Scope of what anybody may know. Only facts of this scope are shared between namespaces."""
+
+# What the definition (deploy/base/crd.yaml) allows. Whatever a user writes, the answer must be one that can be stored.
+_LONGEST_TEXT: Final = 4096
+_MOST_PATTERNS: Final = 1024
+_LONGEST_NAME: Final = 240
+_NOT_IN_NAMES: Final = re.compile(r"[^a-z0-9.-]")
 
 Condition = Literal["Measured", "Sized", "PullHealthy"]
 
@@ -71,7 +78,9 @@ class ModelPull:
             (self.service.kind, self.service.name, self.component, *sorted(map(source_key, self.sources)))
         )
         digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
-        return f"{short}-{self.service.name}-{self.component}-{digest}"
+        # A pod's label says the component, and labels may hold what names may not.
+        readable = _NOT_IN_NAMES.sub("-", f"{short}-{self.service.name}-{self.component}".lower())
+        return f"{readable[:_LONGEST_NAME].rstrip('.-')}-{digest}"
 
     def to_object(self) -> dict[str, Any]:
         """What is applied, without status."""
@@ -102,18 +111,22 @@ class ModelPull:
                 },
                 "component": self.component,
                 # For people; what may be a secret in a URI is left out. The status names sources by their keys.
-                "uris": [source.public_uri for source in self.sources],
-                "filters": {"allow": list(allow), "ignore": list(ignore)},
-                "overrides": dict(self.overrides),
+                "uris": [source.public_uri[:_LONGEST_TEXT] for source in self.sources],
+                "filters": {"allow": _shown(allow), "ignore": _shown(ignore)},
+                "overrides": {key: value[:_LONGEST_TEXT] for key, value in self.overrides.items()},
             },
         }
+
+
+def _shown(patterns: tuple[str, ...]) -> list[str]:
+    return [pattern[:_LONGEST_TEXT] for pattern in patterns[:_MOST_PATTERNS]]
 
 
 def model_status(source: Source, measurement: Measurement) -> dict[str, Any]:
     """One item of `status.models`."""
     item: dict[str, Any] = {
         "source": source_key(source),
-        "uri": source.public_uri,
+        "uri": source.public_uri[:_LONGEST_TEXT],
         "scope": measurement.scope,
         "measuredAt": int(measurement.measured_at),
     }

@@ -17,7 +17,8 @@ import aiohttp
 import orjson
 from kubernetes.aio import client, config
 
-from pullsizer.errors import ClusterError, NotFound
+from pullsizer.cluster.answers import describe, raise_for_status, seconds
+from pullsizer.errors import ClusterError
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,6 @@ _CONNECT: Final = 10.0
 _PAGE: Final = 500  # as client-go
 _BUSY: Final = frozenset({429, 503})
 _TRIES: Final = 3
-_LONGEST_MESSAGE: Final = 300
 
 
 class KubeApi:
@@ -177,7 +177,7 @@ class KubeApi:
         timeout = aiohttp.ClientTimeout(total=timeout_seconds + inactivity, sock_connect=_CONNECT, sock_read=inactivity)
         response = await self._send("GET", path, query, timeout=timeout)
         try:
-            await _raise_for_status(response)
+            await raise_for_status(response)
             opened()
             pieces: list[bytes] = []
             # Not readline(): it fails on lines above its buffer's size, and a Secret or CRD can be larger.
@@ -193,7 +193,7 @@ class KubeApi:
             # Not all resources get bookmarks. Whether the connection is dead, the next watch will show.
             log.debug("watch silent path=%s", path)
         except (aiohttp.ClientError, OSError, orjson.JSONDecodeError) as error:
-            raise ClusterError(0, f"watch ended: {_describe(error)}") from error
+            raise ClusterError(0, f"watch ended: {describe(error)}") from error
         finally:
             response.close()
 
@@ -213,12 +213,12 @@ class KubeApi:
             )
             try:
                 if response.status in _BUSY and left and "Retry-After" in response.headers:
-                    await asyncio.sleep(_seconds(response.headers["Retry-After"]))
+                    await asyncio.sleep(seconds(response.headers["Retry-After"]))
                     continue
-                await _raise_for_status(response)
+                await raise_for_status(response)
                 answer: Object = orjson.loads(await response.read() or b"{}")
             except (aiohttp.ClientError, TimeoutError, OSError, orjson.JSONDecodeError) as error:
-                raise ClusterError(0, f"{method} {path}: {_describe(error)}") from error
+                raise ClusterError(0, f"{method} {path}: {describe(error)}") from error
             else:
                 return answer
             finally:
@@ -246,26 +246,6 @@ class KubeApi:
             )
             answer = await self._api.call_api(method, url, headers, body=body, _request_timeout=timeout)
         except (aiohttp.ClientError, TimeoutError, OSError, config.ConfigException) as error:
-            raise ClusterError(0, f"{method} {path}: {_describe(error)}") from error
+            raise ClusterError(0, f"{method} {path}: {describe(error)}") from error
         response: aiohttp.ClientResponse = answer.response
         return response
-
-
-async def _raise_for_status(response: aiohttp.ClientResponse) -> None:
-    if response.status < 400:
-        return
-    try:
-        message = str(orjson.loads(await response.read())["message"])
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        message = response.reason or "no reason given"
-    kind = NotFound if response.status == 404 else ClusterError
-    raise kind(response.status, f"{response.method} {response.url.path}: {message[:_LONGEST_MESSAGE]}")
-
-
-def _seconds(retry_after: str) -> float:
-    return min(float(retry_after), 10.0) if retry_after.isdigit() else 1.0
-
-
-def _describe(error: BaseException) -> str:
-    """Some errors of asyncio have no text."""
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

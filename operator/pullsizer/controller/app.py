@@ -15,10 +15,12 @@ from pullsizer.controller.credentials import hub_token
 from pullsizer.controller.events import Recorder
 from pullsizer.controller.inventory import Inventory, PullPod, ServiceKey, read_service
 from pullsizer.controller.keeper import Keeper
-from pullsizer.controller.measuring import Asks, Measuring, Waiter
-from pullsizer.controller.metrics import HANDLER_ERRORS, SERVICES
+from pullsizer.controller.measuring import Measuring
+from pullsizer.controller.metrics import SERVICES
 from pullsizer.controller.policy import PolicyKeeper
+from pullsizer.controller.questions import Asks, Waiter
 from pullsizer.controller.serving import Certificates
+from pullsizer.controller.surviving import Survives
 from pullsizer.kserve import kserve_configuration
 from pullsizer.names import (
     ACCEPTED_CONFIGMAP,
@@ -106,7 +108,7 @@ class Controller:
 
     def service_seen(self, item: Json) -> None:
         """A service is new, or changed. Never raises: what cannot be read is logged and counted."""
-        with _Survives(item):
+        with Survives(item):
             service = read_service(item)
             if service is None:
                 return
@@ -124,7 +126,7 @@ class Controller:
 
     def service_gone(self, item: Json) -> None:
         """Never raises, either."""
-        with _Survives(item):
+        with Survives(item):
             service = read_service(item)
             if service is not None and self._inventory.remove_service(service.key, service.ref.uid):
                 self._count_services()
@@ -242,27 +244,3 @@ class Controller:
                 for plural in serving.KINDS.values()
             ),
         ]
-
-
-class _Survives:
-    """An object that cannot be taken in is logged by its name and counted; the next one is taken in all the same."""
-
-    def __init__(self, item: Json) -> None:
-        self._item = item
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        if not isinstance(error, Exception):
-            return False
-        metadata = self._item.get("metadata") or {}
-        HANDLER_ERRORS.labels(str(self._item.get("kind"))).inc()
-        log.error(
-            "object could not be taken in kind=%s namespace=%s name=%s",
-            self._item.get("kind"),
-            metadata.get("namespace"),
-            metadata.get("name"),
-            exc_info=error,
-        )
-        return True

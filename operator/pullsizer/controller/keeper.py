@@ -12,9 +12,10 @@ from pullsizer.cluster import KubeApi
 from pullsizer.controller import objects, telling
 from pullsizer.controller.events import Note
 from pullsizer.controller.inventory import Inventory, ServiceKey
-from pullsizer.controller.measuring import Measuring, Waiter
+from pullsizer.controller.measuring import Measuring
 from pullsizer.controller.metrics import MODEL_PULLS, OUTCOMES
 from pullsizer.controller.outcomes import Outcome
+from pullsizer.controller.questions import Waiter
 from pullsizer.controller.status import recommend, status_of
 from pullsizer.controller.work import WorkQueue
 from pullsizer.errors import NotFound

@@ -13,16 +13,16 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Protocol
+from typing import Final
 
 from pullsizer.controller.credentials import Credential
 from pullsizer.controller.metrics import MEASURE_SECONDS, MEASURE_WAITING, MEASUREMENTS
+from pullsizer.controller.questions import Asks, Key, Question, Waiter
 from pullsizer.controller.slots import Slots
 from pullsizer.errors import MeasureError
-from pullsizer.model import MEASURABLE, Failure, ModelFacts, Source
+from pullsizer.model import MEASURABLE, Failure, Source
 from pullsizer.modelpull import ANONYMOUS, Measurement, source_key
-from pullsizer.policy import HubToken, Policy, SourceRules
+from pullsizer.policy import HubToken, Policy
 
 log = logging.getLogger(__name__)
 
@@ -34,43 +34,6 @@ _LONGEST_RETRY: Final = 3600.0
 _LONGEST_WAIT: Final = 30 * 86400.0
 _JITTER: Final = 0.1
 """Of a refresh: what was measured at once need not be asked again at once."""
-
-
-class Asks(Protocol):
-    """`sources.measure.Measurer`, as far as it is used here."""
-
-    async def measure(self, source: Source, *, token: str | None = None, rules: SourceRules) -> ModelFacts: ...
-
-    async def unchanged(
-        self, source: Source, facts: ModelFacts, *, token: str | None = None, rules: SourceRules
-    ) -> bool: ...
-
-
-class Waiter(NamedTuple):
-    """A ModelPull that wants to know."""
-
-    namespace: str
-    name: str
-
-
-Key = tuple[str, str]
-"""Of a source, and the namespace whose credential it is asked with; no namespace for strangers."""
-
-
-@dataclass(eq=False)
-class _Entry:
-    source: Source
-    namespace: str
-    measurement: Measurement | None = None
-    failures: int = 0
-    asking: bool = False
-    timer: asyncio.TimerHandle | None = None
-    waiters: dict[Waiter, None] = field(default_factory=dict)
-
-    @property
-    def facts(self) -> ModelFacts | None:
-        known = self.measurement.knowledge if self.measurement else None
-        return known if isinstance(known, ModelFacts) else None
 
 
 class Measuring:
@@ -96,10 +59,10 @@ class Measuring:
         self._answered = answered
         self._clock = clock
         self._policy = Policy()
-        self._entries: dict[Key, _Entry] = {}
+        self._entries: dict[Key, Question] = {}
         self._asked: dict[Waiter, set[Key]] = defaultdict(set)
         self._seeds: dict[Key, Measurement] = {}
-        self._queue: asyncio.PriorityQueue[tuple[int, int, _Entry]] = asyncio.PriorityQueue()
+        self._queue: asyncio.PriorityQueue[tuple[int, int, Question]] = asyncio.PriorityQueue()
         self._order = itertools.count()
 
     def seed(self, namespace: str, key: str, measurement: Measurement) -> None:
@@ -167,7 +130,7 @@ class Measuring:
         key = (source_key(source), namespace)
         entry = self._entries.get(key)
         if entry is None:
-            entry = self._entries[key] = _Entry(source, namespace, self._seeds.pop(key, None))
+            entry = self._entries[key] = Question(source, namespace, self._seeds.pop(key, None))
             entry.waiters[waiter] = None
             if entry.measurement is None:
                 self._ask(entry, NEW)
@@ -179,7 +142,7 @@ class Measuring:
 
     # -- when ----------------------------------------------------------------------------------------------------------
 
-    def _schedule(self, entry: _Entry) -> None:
+    def _schedule(self, entry: Question) -> None:
         """Ask again in time."""
         measurement = entry.measurement
         assert measurement is not None
@@ -195,12 +158,12 @@ class Measuring:
         age = max(0.0, self._clock() - measurement.measured_at)
         self._later(entry, min(max(valid - age, 0.0), _LONGEST_WAIT), priority)
 
-    def _later(self, entry: _Entry, seconds: float, priority: int) -> None:
+    def _later(self, entry: Question, seconds: float, priority: int) -> None:
         if entry.timer is not None:
             entry.timer.cancel()
         entry.timer = asyncio.get_running_loop().call_later(seconds, self._ask, entry, priority)
 
-    def _ask(self, entry: _Entry, priority: int) -> None:
+    def _ask(self, entry: Question, priority: int) -> None:
         if entry.timer is not None:
             entry.timer.cancel()
             entry.timer = None
@@ -235,7 +198,7 @@ class Measuring:
                     continue
                 group.create_task(self._one(entry, tenant))
 
-    async def _one(self, entry: _Entry, tenant: str) -> None:
+    async def _one(self, entry: Question, tenant: str) -> None:
         policy = self._policy
         async with self._slots.measure(tenant):
             found, retry = await self._measure(entry, policy)
@@ -260,7 +223,7 @@ class Measuring:
             raise MeasureError("TokenNotAllowed", "the policy allows this namespace no token", _LONGEST_RETRY)
         return await self._credential(namespace, rule)
 
-    async def _measure(self, entry: _Entry, policy: Policy) -> tuple[Measurement | None, bool]:
+    async def _measure(self, entry: Question, policy: Policy) -> tuple[Measurement | None, bool]:
         """What was found, if it is news, and whether it failed. Never raises."""
         source, facts, rules = entry.source, entry.facts, policy.sources
         scheme = source.scheme if source.scheme in MEASURABLE else "other"

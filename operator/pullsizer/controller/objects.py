@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pullsizer.controller.inventory import ServiceKey
-from pullsizer.controller.measuring import Waiter
+from pullsizer.controller.questions import Waiter
 from pullsizer.modelpull import service_of
 from pullsizer.names import API_VERSION, INFERENCE_SERVICE, LLM_INFERENCE_SERVICE, PLURAL
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pullsizer.controller.inventory import MOST, Inventory, ServiceKey, read_service
@@ -103,3 +104,17 @@ def test_a_pod_whose_pull_ended_is_another_one_than_before() -> None:
 def test_what_is_no_service_of_kserves_is_none() -> None:
     assert read_service({"kind": "Deployment", "metadata": {"name": "a", "namespace": "b", "uid": "c"}}) is None
     assert read_service({"kind": "InferenceService", "metadata": {"name": "a", "namespace": "b"}}) is None
+
+
+def test_whatever_a_pod_says_its_modelpull_can_be_stored() -> None:
+    found = inventory(isvc())
+    item = pod(uri="hf://org/" + "x" * 10_000)
+    item["metadata"]["labels"]["component"] = "My_Component." + "x" * 300
+    item["spec"]["initContainers"][0]["env"] = [{"name": "STORAGE_ALLOW_PATTERNS", "value": ",".join("a" * 5000)}]
+    found.put_pod(item)
+    made = next(pull for pull in found.wanted(BERT) if pull.component != "predictor").to_object()
+    name = made["metadata"]["name"]
+    assert len(name) <= 253
+    assert re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", name)
+    assert max(map(len, made["spec"]["uris"])) <= 4096
+    assert len(made["spec"]["filters"]["allow"]) <= 1024

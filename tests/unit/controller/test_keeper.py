@@ -13,7 +13,8 @@ from pullsizer.controller.credentials import Credential
 from pullsizer.controller.events import Note
 from pullsizer.controller.inventory import Inventory, ServiceKey, read_service
 from pullsizer.controller.keeper import Keeper
-from pullsizer.controller.measuring import Measuring, Waiter
+from pullsizer.controller.measuring import Measuring
+from pullsizer.controller.questions import Waiter
 from pullsizer.errors import ClusterError
 from pullsizer.policy import HubToken, Policy
 from tests.unit.controller.examples import Hub, ended, isvc, pod, refused

@@ -9,7 +9,8 @@ import pytest
 
 from pullsizer.controller import measuring, slots
 from pullsizer.controller.credentials import Credential
-from pullsizer.controller.measuring import Measuring, Waiter
+from pullsizer.controller.measuring import Measuring
+from pullsizer.controller.questions import Waiter
 from pullsizer.errors import MeasureError
 from pullsizer.model import Failure, ModelFacts, Source
 from pullsizer.modelpull import Measurement, source_key

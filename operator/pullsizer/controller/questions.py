@@ -1,0 +1,56 @@
+"""What is asked about models, by whom, and what was answered."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from pullsizer.model import ModelFacts, Source
+from pullsizer.modelpull import Measurement
+from pullsizer.policy import SourceRules
+
+
+class Asks(Protocol):
+    """`sources.measure.Measurer`, as far as it is used here."""
+
+    async def measure(self, source: Source, *, token: str | None = None, rules: SourceRules) -> ModelFacts: ...
+
+    async def unchanged(
+        self, source: Source, facts: ModelFacts, *, token: str | None = None, rules: SourceRules
+    ) -> bool: ...
+
+
+class Waiter(NamedTuple):
+    """A ModelPull that wants to know."""
+
+    namespace: str
+    name: str
+
+
+Key = tuple[str, str]
+"""Of a source, and the namespace whose credential it is asked with; no namespace for strangers."""
+
+
+@dataclass(eq=False)
+class Question:
+    """One about a source, of all who ask it.
+
+    :param namespace: whose credential it is asked with; none for strangers
+    :param measurement: the answer, if there is one
+    :param failures: tries that failed since the last that did not
+    :param asking: it waits for its turn, or is being asked
+    """
+
+    source: Source
+    namespace: str
+    measurement: Measurement | None = None
+    failures: int = 0
+    asking: bool = False
+    timer: asyncio.TimerHandle | None = None
+    waiters: dict[Waiter, None] = field(default_factory=dict)
+
+    @property
+    def facts(self) -> ModelFacts | None:
+        known = self.measurement.knowledge if self.measurement else None
+        return known if isinstance(known, ModelFacts) else None
