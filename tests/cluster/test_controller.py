@@ -114,9 +114,7 @@ def test_a_deleted_modelpull_comes_back_and_goes_with_its_service(installed: Ins
     plane.until(lambda: not model_pulls(installed, namespace, "comes-back"), 60, "it goes with its service")
 
 
-def test_a_restarted_controller_measures_nothing_again_and_writes_nothing_again(
-    installed: Installation, namespace: str
-) -> None:
+def test_a_restarted_controller_measures_nothing_again(installed: Installation, namespace: str) -> None:
     plane = installed.plane
     plane.apply([classic(f"kept-{n}", f"hf://stub/model-44{n}") for n in range(5)], f"--namespace={namespace}")
     before = [measured(installed, namespace, f"kept-{n}") for n in range(5)]
@@ -130,11 +128,10 @@ def test_a_restarted_controller_measures_nothing_again_and_writes_nothing_again(
     )
     time.sleep(2)
 
-    # Pulls of other tests may go on, so of the ones here only what was written before counts.
+    # Services of other tests come and go, so only those of this one count.
     after = [measured(installed, namespace, f"kept-{n}") for n in range(5)]
     times = [[model["measuredAt"] for item in found for model in item["status"]["models"]] for found in (before, after)]
     assert times[0] == times[1]
-    assert installed.metric("pullsizer_work_errors_total", "controller") == 0
 
 
 def test_when_one_controller_ends_the_next_takes_over_within_seconds(installed: Installation, namespace: str) -> None:

@@ -18,7 +18,7 @@ from pullsizer.controller.outcomes import Outcome
 from pullsizer.controller.questions import Waiter
 from pullsizer.controller.status import recommend, status_of
 from pullsizer.controller.work import WorkQueue
-from pullsizer.errors import NotFound
+from pullsizer.errors import ClusterError, NotFound
 from pullsizer.modelpull import Measurement, ModelPull, measurements
 from pullsizer.names import API_VERSION, FIELD_MANAGER, KIND
 from pullsizer.overrides import parse_overrides
@@ -32,6 +32,8 @@ WRITES: Final = 32
 """ModelPulls written at once: 200 new ones take two writes each, of 5 to 10 ms."""
 PATIENCE: Final = 1.5
 """Seconds without an answer after which the ModelPull says that it is being measured."""
+_GOING: Final = 30.0
+"""Seconds until a namespace that is being deleted is looked at again."""
 GRACE: Final = 60.0
 """Seconds that a ModelPull outlives the last that pulls so: pods come and go, and what was learnt is in it."""
 
@@ -138,7 +140,13 @@ class Keeper:
             return
         wanted = pull.to_object()
         if existing is None or not objects.applied(existing, wanted):
-            existing = await self._api.apply(objects.path(waiter), wanted, field_manager=FIELD_MANAGER)
+            try:
+                existing = await self._api.apply(objects.path(waiter), wanted, field_manager=FIELD_MANAGER)
+            except ClusterError as error:
+                if not objects.going(error):
+                    raise
+                self.queue.add(waiter, after=_GOING)  # by then its service is gone, mostly
+                return
             self._exists(waiter, existing)
         await self._write_status(waiter, pull, existing)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from pullsizer.controller.inventory import ServiceKey
 from pullsizer.controller.questions import Waiter
+from pullsizer.errors import ClusterError
 from pullsizer.modelpull import service_of
 from pullsizer.names import API_VERSION, INFERENCE_SERVICE, LLM_INFERENCE_SERVICE, PLURAL
 
@@ -27,6 +28,11 @@ def service_key(item: Object) -> ServiceKey | None:
         return None
     kind, name = found
     return ServiceKey(item["metadata"]["namespace"], kind, name)  # type: ignore[arg-type]
+
+
+def going(error: ClusterError) -> bool:
+    """Whether nothing can be made as the namespace is being deleted. The API server says so in words only."""
+    return error.status == 403 and "being terminated" in str(error)
 
 
 def version(item: Object) -> int:

@@ -238,6 +238,14 @@ async def test_an_api_server_that_fails_is_asked_again() -> None:
         await world.until_status()
 
 
+async def test_in_a_namespace_that_is_going_nothing_is_tried_for_a_while() -> None:
+    async with running() as world:
+        world.api.fail["APPLY"] = ClusterError(403, "unable to create new content: it is being terminated")
+        world.see(isvc())
+        await asyncio.sleep(0.7)
+        assert world.written("APPLY") <= 2
+
+
 async def test_a_measured_model_and_a_failure_are_told_once() -> None:
     async with running() as world:
         world.see(isvc())
