@@ -156,11 +156,13 @@ def test_a_patch_that_would_not_do_what_was_decided_is_unsafe(resources: Json, p
         check(pod(), [add("/spec/initContainers/1/resources", resources)], {1: DECIDED})
 
 
-def test_what_is_checked_is_what_the_api_server_makes_of_a_path_with_a_slash_in_a_key() -> None:
-    item = pod(annotations={"a/b": "1", "a~b": "2"})
-    operations = [add("/metadata/annotations/a~1b", "x"), add("/metadata/annotations/a~0b", "y")]
+def test_a_path_through_a_key_with_a_slash_or_a_tilde_is_read_as_the_api_server_reads_it() -> None:
+    item = pod(labels={"a/b": {}, "a~b": {}, "a~1b": {}})
+    operations = [add(f"/metadata/labels/{key}/x", "y") for key in ("a~1b", "a~0b", "a~01b")]
     check(item, operations, {})
-    assert applied(item, operations)["metadata"]["annotations"] == {"a/b": "x", "a~b": "y"}
+    assert applied(item, operations)["metadata"]["labels"] == {"a/b": {"x": "y"}, "a~b": {"x": "y"}, "a~1b": {"x": "y"}}
+    with pytest.raises(UnsafePatch, match="a path leads to nothing"):
+        check(item, [add("/metadata/labels/a/b/x", "y")], {})
 
 
 def test_checking_leaves_the_pod_as_it_was() -> None:
