@@ -44,8 +44,9 @@ MANIFESTS: Final = ("namespace.yaml", "crd.yaml", "service-accounts.yaml", "rbac
 WEBHOOK: Final = ("-m", "pullsizer", "webhook")
 _TOKEN_VOLUME: Final = b"kube-api-access-"
 _SUFFIX: Final = 5
-_KINDS: Final = 64
-"""Reviews that differ as those of one service's pods do: by their uid and the random name of the token's volume."""
+_REPLICAS: Final = 64
+_OTHERS: Final = 2048
+"""More than our webhook remembers answers."""
 
 
 class Stage:
@@ -60,7 +61,9 @@ class Stage:
         self.bare: list[bytes] = []
         """Reviews as KServe's webhook gets them."""
         self.injected: list[bytes] = []
-        """The same as ours gets them, with KServe's container."""
+        """The same as ours gets them, with KServe's container: replicas, of which it has answered one before."""
+        self.others: list[bytes] = []
+        """As many as it takes that it has answered none of them before, each of another service."""
         self.decided = ""
         """The memory limit that our webhook is to give."""
 
@@ -94,6 +97,7 @@ class Stage:
         """Name → where, and the requests."""
         places = {
             "ours": (f"https://{HOST}:{self.port}", self.injected),
+            "others": (f"https://{HOST}:{self.port}", self.others),
             "nothing": (f"https://{HOST}:{self._nothing_port}", self.injected),
             "kserve": (self._plane.kserve_url, self.bare),
         }
@@ -116,6 +120,12 @@ class Stage:
         options = orjson.dumps({"gracePeriodSeconds": 0})
         body_of(await connection.ask(request("DELETE", f"{self._pods}/{pod['metadata']['name']}", options)))
         return taken, pod
+
+    def cpu_seconds(self, target: str) -> float:
+        """That a target's process has used so far, all threads of it."""
+        process = {"nothing": "nothing", "kserve": "kserve-manager"}.get(target, "webhook")
+        tasks = Path(f"/proc/{self._plane.processes.get(process).popen.pid}/task")
+        return sum(int(file.read_text().split()[0]) for file in tasks.glob("*/schedstat")) / 1e9
 
     def calls(self) -> int:
         """How many reviews of pods our webhook has answered."""
@@ -246,7 +256,14 @@ class Stage:
         for name in places.values():
             self._plane.kubectl("delete", "mutatingwebhookconfiguration", f"{name}.bench.{GROUP}")
         await runner.cleanup()
-        self.bare, self.injected = variations(heard["before"]), variations(heard["after"])
+        self.bare, self.injected = replicas(heard["before"], _REPLICAS), replicas(heard["after"], _REPLICAS)
+        label = f"isvc.{SERVICE}-predictor".encode()
+        self.others = [
+            body.replace(label, f"isvc.{number:010}-predictor".encode())
+            for number, body in enumerate(replicas(heard["after"], _OTHERS))
+        ]
+        if len(set(self.others)) != _OTHERS or label in self.others[0]:
+            raise LoadError(f"the pods of a service have no label {label.decode()} by which they could differ")
 
     def _recorder(self, name: str, url: str) -> Document:
         return {
@@ -310,13 +327,13 @@ class Stage:
 KSERVE_LIMIT: Final = "1Gi"
 
 
-def variations(body: bytes) -> list[bytes]:
-    """The review of one pod as those of many of its replicas, so that no server can know the bytes."""
+def replicas(body: bytes, count: int) -> list[bytes]:
+    """The review of one pod as those of its replicas: other uids, other random names of the token's volume."""
     review: dict[str, Any] = orjson.loads(body)
     uid = review["request"]["uid"].encode()
     at = body.find(_TOKEN_VOLUME)
     volume = body[at : at + len(_TOKEN_VOLUME) + _SUFFIX]
-    return [body.replace(uid, _uid()).replace(volume, _TOKEN_VOLUME + _random_suffix()) for _ in range(_KINDS)]
+    return [body.replace(uid, _uid()).replace(volume, _TOKEN_VOLUME + _random_suffix()) for _ in range(count)]
 
 
 def _uid() -> bytes:

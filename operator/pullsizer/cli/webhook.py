@@ -55,7 +55,7 @@ async def run(settings: WebhookSettings) -> int:
         )
         watches = [asyncio.create_task(reflector.run(), name=reflector.name) for reflector in reflectors]
         # The API server keeps its connections; one that idles longer than it does would be reset under a request.
-        tls = web.AppRunner(server.application(), access_log=None, keepalive_timeout=120, shutdown_timeout=10)
+        tls = web.ServerRunner(server.reviews(keepalive_timeout=120), shutdown_timeout=10)
         plain = web.AppRunner(server.metrics_application(), access_log=None)
         try:
             await tls.setup()

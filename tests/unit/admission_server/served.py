@@ -189,7 +189,7 @@ async def serve(pki: Pki, *, certificate: bool = True) -> AsyncIterator[Served]:
     server = WebhookServer(
         Mutator(caches, waiters), namespace="pullsizer-system", kserve_namespace="kserve", missing=lambda: missing
     )
-    secure = web.AppRunner(server.application(), access_log=None, shutdown_timeout=1)
+    secure = web.ServerRunner(server.reviews(keepalive_timeout=120), shutdown_timeout=1)
     plain = web.AppRunner(server.metrics_application(), access_log=None)
     tls = ssl.create_default_context(cafile=str(pki.ca))
     await secure.setup()
