@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
+
+from prometheus_client import Counter
 
 from pullsizer import __version__
 from pullsizer.admission import metrics
@@ -21,6 +23,7 @@ from pullsizer.admission.patch import (
     resource_operations,
     token_mount_operations,
 )
+from pullsizer.admission.remembered import Answer, Remembered, pod_of
 from pullsizer.admission.review import Request
 from pullsizer.admission.waiting import Waiters
 from pullsizer.model import Failure, Knowledge, Source
@@ -29,12 +32,9 @@ from pullsizer.names import LLM_INFERENCE_SERVICE, SIZING
 from pullsizer.overrides import Overrides, parse_overrides
 from pullsizer.pod import PodResources, Resources, pod_resources, set_by_limit_ranger
 from pullsizer.pulls import Owner, PullContainer, owner_of, pull_containers
-from pullsizer.sizing import Decision, Inputs, decide
+from pullsizer.sizing import Inputs, decide
 
 Json = Mapping[str, Any]
-
-_REMEMBERED: Final = 1024
-"""Decisions, of about 1 KiB each."""
 
 _log = logging.getLogger(__name__)
 _SIZED_OF: Final = {basis: metrics.SIZED_BY.labels(basis) for basis in ("annotation", "tier", "model", "default")}
@@ -60,39 +60,47 @@ class Mutator:
     def __init__(self, caches: Caches, waiters: Waiters) -> None:
         self._caches = caches
         self._waiters = waiters
-        self._decisions: dict[tuple[object, ...], Decision] = {}
+        self._remembered = Remembered(caches)
         caches.on_knowledge.append(waiters.notify)
 
-    async def operations(self, request: Request) -> list[Operation]:
+    async def operations(self, request: Request) -> Sequence[Operation]:
         """The patch for the pod of a request; empty where it is to stay as it is."""
-        outcome, operations = await self._operations(request)
-        _OUTCOME[outcome].inc()
-        return operations
+        pod = pod_of(request)
+        answer = self._remembered.get(pod)
+        if answer is None:
+            answer = await self._answer(request)
+            if answer.lasting:
+                self._remembered.put(pod, answer)
+        for counter in answer.counts:
+            counter.inc()
+        return answer.operations
 
-    async def _operations(self, request: Request) -> tuple[str, list[Operation]]:
+    async def _answer(self, request: Request) -> Answer:
         pod, caches = request.object, self._caches
         pulls = list(pull_containers(pod, caches.kserve))
         if not pulls:
-            return "nothing_to_pull", []
+            return _unchanged("nothing_to_pull")
         metadata = pod.get("metadata") or {}
         labels = metadata.get("labels") or {}
         if caches.policy.mode == "Disabled":
-            return "disabled", []
+            return _unchanged("disabled")
         if not caches.policy.selects(request.namespace, labels):
-            return "not_selected", []
+            return _unchanged("not_selected")
+        asked, problems = parse_overrides(metadata.get("annotations"))
+        counts = [metrics.INVALID_ANNOTATIONS] * len(problems)
         owner = owner_of(labels)
-        overrides = self._overrides(request, metadata, owner)
-        mode = overrides.mode or caches.policy.mode
-        if mode == "Disabled":
-            return "disabled", []
-        if not self._known(request, pulls, owner, overrides) and self._may_wait(request, metadata):
-            await self._wait(request, pulls, owner, overrides)
-            overrides = self._overrides(request, metadata, owner)
-            mode = overrides.mode or caches.policy.mode
-        return self._sized(request, pulls, overrides, apply=mode == "Auto")
+        overrides = self._overrides(request, asked, owner)
+        if (overrides.mode or caches.policy.mode) == "Disabled":
+            return _unchanged("disabled", counts)
+        known = self._known(request, pulls, owner, overrides)
+        if not known and self._may_wait(request, metadata):
+            known = await self._wait(request, pulls, owner, overrides)
+            overrides = self._overrides(request, asked, owner)
+        outcome, operations = self._sized(request, pulls, overrides, counts)
+        return Answer(operations, (*counts, _OUTCOME[outcome]), lasting=known)
 
     def _sized(
-        self, request: Request, pulls: list[PullContainer], overrides: Overrides, *, apply: bool
+        self, request: Request, pulls: list[PullContainer], overrides: Overrides, counts: list[Counter]
     ) -> tuple[str, list[Operation]]:
         pod = request.object
         spec = pod["spec"]
@@ -107,8 +115,8 @@ class Mutator:
             digest = self._digest(inputs)
             if already_sized(pod, pull.name, container, digest):
                 continue
-            decision = self._decide(inputs, digest)
-            _SIZED_OF[decision.basis].inc()
+            decision = decide(inputs)
+            counts.append(_SIZED_OF[decision.basis])
             if decision.resources is None:
                 left_alone = True
             else:
@@ -120,7 +128,7 @@ class Mutator:
                 operations += changes
                 decided[pull.index] = decision.resources
             notes[pull.name] = entry(inputs.current, decision, digest)
-        if not apply:
+        if (overrides.mode or self._caches.policy.mode) != "Auto":
             return "recommended", []
         if not notes:
             return "unchanged", []
@@ -137,12 +145,9 @@ class Mutator:
             return "unsafe_patch", []
         return ("left_alone" if left_alone and not decided else "sized"), operations
 
-    def _overrides(self, request: Request, metadata: Json, owner: Owner | None) -> Overrides:
+    def _overrides(self, request: Request, asked: Overrides, owner: Owner | None) -> Overrides:
         """What the pod asks for, its service and its namespace: the nearer word counts."""
         caches = self._caches
-        asked, problems = parse_overrides(metadata.get("annotations"))
-        if problems:
-            metrics.INVALID_ANNOTATIONS.inc(len(problems))
         general = caches.namespace_overrides(request.namespace)
         if owner is not None and owner.kind == LLM_INFERENCE_SERVICE:
             service = caches.service_overrides((request.namespace, owner.kind, owner.service))
@@ -179,7 +184,8 @@ class Mutator:
 
     async def _wait(
         self, request: Request, pulls: list[PullContainer], owner: Owner | None, overrides: Overrides
-    ) -> None:
+    ) -> bool:
+        """Whether the answer came."""
         begin = time.perf_counter()
         with metrics.WAITING.track_inprogress():
             answered = await self._waiters.until(
@@ -187,6 +193,7 @@ class Mutator:
             )
         metrics.WAIT_SECONDS.labels("yes" if answered else "no").observe(time.perf_counter() - begin)
         metrics.BREAKER_OPEN.set(self._waiters.breaker.open)
+        return answered
 
     # -- inputs -------------------------------------------------------------------------------------------------------
 
@@ -208,16 +215,6 @@ class Mutator:
             kserve=caches.kserve,
             node_disk=caches.node_disk,
         )
-
-    def _decide(self, inputs: Inputs, digest: str) -> Decision:
-        """Decide, or remember: a service's replicas ask the very same thing one after another."""
-        key = (digest, repr(inputs.current), inputs.limit_ranger, repr(inputs.container.environment), inputs.kserve)
-        decision = self._decisions.get(key)
-        if decision is None:
-            if len(self._decisions) >= _REMEMBERED:
-                self._decisions.pop(next(iter(self._decisions)))
-            decision = self._decisions[key] = decide(inputs)
-        return decision
 
     def _knowledge(self, namespace: str, source: Source) -> Knowledge | None:
         found = self._caches.knowledge(namespace, source_key(source))
@@ -248,6 +245,10 @@ class Mutator:
             )
         )
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _unchanged(outcome: str, counts: Sequence[Counter] = ()) -> Answer:
+    return Answer((), (*counts, _OUTCOME[outcome]))
 
 
 def _same(current: Resources, decided: Resources) -> bool:
