@@ -63,7 +63,7 @@ def policies(draw: st.DrawFn) -> Policy:
 
     most, least = draw(some()), draw(some())
     least = {name: min(amount, most.get(name, amount)) for name, amount in least.items()}
-    ends = sorted(draw(st.sets(st.integers(1, 1 << 40), max_size=2)))
+    ends = sorted(draw(st.sets(st.integers(1 << 20, 1 << 40), max_size=2)))
     return Policy.model_validate(
         {
             "modelPullResources": block(draw(resources())),
