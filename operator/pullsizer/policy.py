@@ -223,6 +223,8 @@ class Policy(_Model):
                 f"waitForSize: must end a second before the webhook's own timeout of {WEBHOOK_TIMEOUT_SECONDS}s; "
                 f"write {WEBHOOK_TIMEOUT_SECONDS - 1}s or less"
             )
+        if self.sources.timeout < 1:
+            raise InvalidValue("sources.timeout: no store answers in less than a second every time; write 1s or more")
         if self.refresh_after < 60:
             raise InvalidValue("refreshAfter: models are asked about again at most once a minute; write 1m or more")
         sizes = [tier.up_to for tier in self.tiers]

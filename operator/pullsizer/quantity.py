@@ -63,7 +63,8 @@ def _fraction(text: str, resource: str) -> Fraction:
 def parse_written(value: object, resource: str) -> int:
     """As `parse`, for what a person wrote: also numbers from YAML, and not what is surely a slip.
 
-    :raises InvalidQuantity: also for thousandths of a byte (`512m` of memory), Mi and Gi of cores, and for zero
+    :raises InvalidQuantity: also for thousandths of a byte (`512m` of memory), a handful of them (`12`), Mi and Gi of
+        cores, and for zero
     """
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise InvalidQuantity(
@@ -77,6 +78,8 @@ def parse_written(value: object, resource: str) -> int:
         raise InvalidQuantity(f"{text!r} is an amount of bytes, not of cores; write cpu as 500m or 2")
     if amount == 0:
         raise InvalidQuantity(f"{text!r} is zero; leave the key out, or write a quantity above zero")
+    if resource != CPU and text.isdigit() and amount < KI:
+        raise InvalidQuantity(f"{text!r} is {amount} bytes; write the unit too, for example {text}Mi or {text}Gi")
     return amount
 
 

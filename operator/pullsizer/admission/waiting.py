@@ -15,7 +15,8 @@ from typing import Final
 OPEN_AFTER: Final = 3
 """Time-outs in a row that open the breaker."""
 OPEN_SECONDS: Final = 30.0
-"""After so long one pod may try again: twice the Lease's duration, in which a new controller has taken over."""
+"""After so long pods may wait again, until the next time-out: in twice the Lease's duration a new controller has taken
+over."""
 
 
 class Breaker:

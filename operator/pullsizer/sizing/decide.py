@@ -78,9 +78,10 @@ def decide(inputs: Inputs) -> Decision:
     """What the container gets, and why."""
     wanted = _computed(inputs)
     first = _decide(inputs, wanted, {})
-    if wanted is None or first.resources is None or first.basis == "annotation":
+    if wanted is None or first.resources is None:
         return first
-    # A pull that cannot have what it needs dies by design. The downloader can be told to need less: that is better.
+    # A pull that cannot have what it needs, by whose word ever, dies by design. The downloader can be told to need less
+    # unless somebody set its variables.
     if first.resources.limits.get(MEMORY, 0) < wanted.working_set and _tunable(inputs):
         less = _computed(_with_environment(inputs, TUNED))
         tuned = _decide(inputs, less, TUNED)

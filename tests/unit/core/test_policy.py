@@ -163,6 +163,10 @@ def test_a_key_that_is_near_to_none_is_answered_with_all_that_are_known() -> Non
             "modelPullResources.limits: an ephemeral-storage limit on an init container caps the whole pod",
         ),
         ("waitForSize: 5s", "waitForSize: must end a second before the webhook's own timeout of 5s; write 4s or less"),
+        (
+            "sources: {timeout: 0s}",
+            "sources.timeout: no store answers in less than a second every time; write 1s or more",
+        ),
         ("waitForSize: 4001ms", "waitForSize: must end a second before"),
         ("refreshAfter: 30s", "refreshAfter: models are asked about again at most once a minute; write 1m or more"),
         ("tiers: [{upTo: 2Gi}, {upTo: 1Gi}]", "tiers: upTo must grow from row to row; sort the rows"),

@@ -136,6 +136,8 @@ def test_it_writes_as_the_api_server_prints(amount: int, resource: str, text: st
         ("2Gi", "cpu", "an amount of bytes, not of cores; write cpu as 500m or 2"),
         ("0", "memory", "leave the key out"),
         (0, "cpu", "leave the key out"),
+        ("12", "memory", "'12' is 12 bytes; write the unit too, for example 12Mi or 12Gi"),
+        (8, "ephemeral-storage", "for example 8Mi or 8Gi"),
         ("15gigs", "memory", "for example 512Mi or 15Gi"),
         ("two", "cpu", "for example 500m or 2"),
         (True, "cpu", "write a text such as 500m"),

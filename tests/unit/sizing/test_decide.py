@@ -164,8 +164,8 @@ def test_an_annotation_is_taken_exactly() -> None:
 
 
 def test_an_annotated_limit_below_the_computed_request_lowers_the_request() -> None:
-    found = decide(inputs(LARGE, overrides=asked(memory_limit="2Gi")))
-    assert [given(found, side, "memory") for side in ("request", "limit")] == ["2Gi", "2Gi"]
+    found = decide(inputs(SMALL, overrides=asked(cpu_limit="50m")))
+    assert [given(found, side, "cpu") for side in ("request", "limit")] == ["50m", "50m"]
 
 
 def test_an_annotated_request_above_the_computed_limit_raises_the_limit() -> None:
@@ -523,8 +523,10 @@ def test_only_the_hubs_downloader_is_told_anything() -> None:
     assert decide(inputs(LARGE, container=HTTP, policy=capped)).environment == {}
 
 
-def test_a_person_who_sets_the_limit_by_annotation_is_not_second_guessed() -> None:
-    assert decide(inputs(LARGE, overrides=asked(memory_limit="1Gi"))).environment == {}
+def test_a_limit_that_a_person_annotated_too_low_stands_and_the_downloader_is_told_to_live_with_it() -> None:
+    found = decide(inputs(LARGE, overrides=asked(memory_limit="1Gi")))
+    assert given(found, "limit", "memory") == "1Gi"
+    assert found.environment == TUNED
 
 
 # -- in words ---------------------------------------------------------------------------------------------------------
