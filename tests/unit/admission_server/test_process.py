@@ -42,32 +42,35 @@ PATIENCE = 30
 
 @dataclass
 class ApiServer:
-    """Lists what it holds, and tells of changes; a list of `withheld` kinds is refused."""
+    """Lists what it holds, and tells of what is new since; a list of `withheld` kinds is refused."""
 
     objects: dict[str, list[Json]] = field(default_factory=dict)
     withheld: set[str] = field(default_factory=set)
-    _watches: dict[str, list[asyncio.Queue[Json]]] = field(default_factory=dict)
+    _news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    def put(self, kind: str, item: Json) -> None:
-        item.setdefault("metadata", {}).setdefault("resourceVersion", "2")
-        self.objects.setdefault(kind, []).append(item)
-        for queue in self._watches.get(kind, ()):
-            queue.put_nowait(item)
+    async def put(self, kind: str, item: Json) -> None:
+        found = self.objects.setdefault(kind, [])
+        item.setdefault("metadata", {})["resourceVersion"] = str(len(found) + 1)
+        async with self._news:
+            found.append(item)
+            self._news.notify_all()
 
     async def answer(self, http: web.Request) -> web.StreamResponse:
         kind = http.path.rpartition("/")[2]
         if kind in self.withheld:
             return web.json_response({"kind": "Status", "code": 503, "message": "not yet"}, status=503)
+        found = self.objects.setdefault(kind, [])
         if "watch" not in http.query:
-            items = self.objects.get(kind, [])
-            return web.json_response({"kind": "List", "metadata": {"resourceVersion": "1"}, "items": items})
-        queue: asyncio.Queue[Json] = asyncio.Queue()
-        self._watches.setdefault(kind, []).append(queue)
+            metadata = {"resourceVersion": str(len(found))}
+            return web.json_response({"kind": "List", "metadata": metadata, "items": found})
+        told = int(http.query["resourceVersion"])
         response = web.StreamResponse()
         await response.prepare(http)
         while True:
-            event = {"type": "ADDED", "object": await queue.get()}
-            await response.write(orjson.dumps(event) + b"\n")
+            async with self._news:
+                await self._news.wait_for(lambda: len(found) > told)
+            await response.write(orjson.dumps({"type": "ADDED", "object": found[told]}) + b"\n")
+            told += 1
 
 
 @dataclass
@@ -135,24 +138,24 @@ async def started(folder: Path, pki: Pki, api: ApiServer) -> AsyncIterator[Proce
 
 
 @pytest.fixture
-def api(pki: Pki) -> ApiServer:
+async def api(pki: Pki) -> ApiServer:
     server = ApiServer()
-    server.put("secrets", tls_secret(pki, "process"))
-    server.put("leases", lease())
+    await server.put("secrets", tls_secret(pki, "process"))
+    await server.put("leases", lease())
     policy = accepted("mode: Auto\nwaitForSize: 4s") | {"metadata": {"name": "pullsizer-config-accepted"}}
-    server.put("configmaps", policy)
+    await server.put("configmaps", policy)
     return server
 
 
 async def test_it_is_ready_when_certificate_and_caches_are_there_and_says_what_is_missing(
     tmp_path: Path, pki: Pki, api: ApiServer
 ) -> None:
-    secrets = api.objects.pop("secrets")
+    secrets, api.objects["secrets"] = api.objects["secrets"], []
     api.withheld = {"modelpulls", "limitranges"}
     async with started(tmp_path, pki, api) as process:
         await process.until(lambda found: found == (503, ["certificate", "modelpulls", "limitranges"]))
 
-        api.put("secrets", secrets[0])
+        await api.put("secrets", secrets[0])
         api.withheld = set()
 
         await process.until(lambda found: found[0] == 200)
@@ -167,8 +170,7 @@ async def test_at_its_end_it_says_so_and_finishes_what_it_has_begun(tmp_path: Pa
         process.child.send_signal(signal.SIGTERM)
         await process.until(lambda found: found == (503, ["draining"]))
         assert not waiting.done()
-        item = model_pull(UNKNOWN)
-        api.put("modelpulls", item)
+        await api.put("modelpulls", model_pull(UNKNOWN))
 
         assert basis_of(await waiting) == "model"
         assert await asyncio.wait_for(process.child.wait(), PATIENCE) == 0

@@ -55,6 +55,18 @@ def waits() -> float:
     return count("wait_seconds_count", answered="yes") + count("wait_seconds_count", answered="no")
 
 
+async def connect(served: Served, number: int) -> None:
+    """So many connections, kept for what follows: to make them takes longer than all else here."""
+
+    async def probe() -> None:
+        async with served.client.get(f"{served.url}/livez") as reply:
+            assert reply.status == 200
+            await everybody.wait()
+
+    everybody = asyncio.Barrier(number)
+    await asyncio.gather(*(probe() for _ in range(number)))
+
+
 async def start(served: Served, number: int, **pod: Any) -> list[asyncio.Task[Json]]:
     """So many pods of a model that nobody has measured; all wait when this returns."""
     before = served.waiters.waiting
@@ -102,6 +114,7 @@ async def test_what_becomes_known_of_others_lets_nobody_go(waiting: Served) -> N
 
 
 async def test_many_who_wait_delay_nobody_else(waiting: Served) -> None:
+    await connect(waiting, 2 * MANY)
     before = waits()
     models = [asyncio.create_task(waiting.mutate(model_pod(UNKNOWN))) for _ in range(MANY)]
     others = [asyncio.create_task(waiting.mutate(model_pod(KNOWN))) for _ in range(MANY)]
@@ -123,12 +136,13 @@ async def test_nobody_waits_longer_than_the_policy_says(waiting: Served) -> None
     begin = time.monotonic()
     answer = await waiting.mutate(model_pod(UNKNOWN))
 
-    assert time.monotonic() - begin >= 0.1
+    assert 0.1 <= time.monotonic() - begin < LONGEST
     assert basis_of(answer) == "default"
     assert count("wait_seconds_count", answered="no") == before + 1
 
 
 async def test_after_some_who_waited_in_vain_all_are_let_go_and_nobody_waits_any_more(waiting: Served) -> None:
+    await connect(waiting, MANY + OPEN_AFTER)
     begin = time.monotonic()
     patient = await start(waiting, MANY)
     waiting.caches.put_accepted(accepted("mode: Auto\nwaitForSize: 100ms"))
