@@ -121,15 +121,6 @@ class Burst:
     wall: float
     busy: float
 
-    @property
-    def rate(self) -> float:
-        """Answers a second."""
-        return len(self.seconds) / self.wall
-
-    def quantile(self, share: float) -> float:
-        ordered = sorted(self.seconds)
-        return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
-
 
 async def burst(
     connections: Sequence[Connection], requests: Sequence[bytes], seconds: float, check: Callable[[bytes], None]

@@ -16,7 +16,7 @@ import platform
 import random
 import statistics
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -30,15 +30,13 @@ from tests.controlplane import ControlPlane, ControlPlaneError, versions
 from tests.controlplane.processes import Processes
 
 CONNECTIONS: Final = (1, 10)
-TARGETS: Final = ("ours", "others", "nothing", "kserve")
-_TITLES: Final = {
+TARGETS: Final = {
     "ours": "Pullsizer's webhook",
     "others": "the same, no pod twice",
     "nothing": "aiohttp that does nothing",
     "kserve": "KServe's pod mutator (Go)",
-    "none": "no webhook",
-    "both": "KServe's, then ours",
 }
+WEBHOOKS: Final = {"none": "no webhook", "kserve": "KServe's", "both": "KServe's, then ours"}
 _TURNS: Final = 3
 """Each round is cut into so many turns of each target: a hiccup of the machine then meets them all."""
 _FOLDER: Final = Path(__file__).parents[2] / ".bench"
@@ -151,7 +149,7 @@ async def _run(plane: ControlPlane, args: argparse.Namespace) -> int:
         _print_aims(rounds, STRAIGHT)
     for connections, rounds in through.items():
         print(f"\nMaking a pod through the API server, {_count(connections)}, {len(rounds)} rounds")
-        _print_table(rounds, MODES)
+        _print_table(rounds, WEBHOOKS)
         _print_aims(rounds, THROUGH)
     print(f"\nCalls of our webhook for each pod: {calls:.2f}")
     print(f"load average now: {os.getloadavg()[0]:.1f}; raw data: {path.relative_to(_FOLDER.parent)}")
@@ -173,7 +171,7 @@ async def _straight(stage: Stage, args: argparse.Namespace, raw: TextIO) -> dict
         for connections in CONNECTIONS:
             each = {name: Sample() for name in TARGETS}
             for _ in range(_TURNS):
-                for name in random.sample(TARGETS, len(TARGETS)):
+                for name in random.sample(list(TARGETS), len(TARGETS)):
                     pool, (_, requests) = pools[name][:connections], targets[name]
                     before = stage.cpu_seconds(name)
                     found = await burst(pool, requests, args.seconds / _TURNS, checks[name])
@@ -287,17 +285,14 @@ def _write(raw: TextIO, item: dict[str, Any]) -> None:
     raw.write(orjson.dumps(item).decode() + "\n")
 
 
-def _print_table(rounds: list[Round], names: Sequence[str]) -> None:
+def _print_table(rounds: list[Round], titles: Mapping[str, str]) -> None:
     straight = bool(next(iter(rounds[0].values())).busy)
     print(
         f"  {'':28}{'p50 ms':>16}{'p99 ms':>18}"
         + (f"{'reviews/s':>18}{'CPU µs':>14}{'client':>10}" if straight else "")
     )
-    for name in names:
+    for name, title in titles.items():
         samples = [each[name] for each in rounds]
-        title = _TITLES["kserve"] if straight and name == "kserve" else _TITLES.get(name, name)
-        if name == "kserve" and not straight:
-            title = "KServe's"
         row = f"  {title:28}" + _cell([1000 * item.p50 for item in samples], min, 16)
         row += _cell([1000 * item.p99 for item in samples], min, 18)
         if straight:

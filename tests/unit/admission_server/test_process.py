@@ -68,7 +68,8 @@ class ApiServer:
         await response.prepare(http)
         while True:
             async with self._news:
-                await self._news.wait_for(lambda: len(found) > told)
+                while len(found) <= told:
+                    await self._news.wait()
             await response.write(orjson.dumps({"type": "ADDED", "object": found[told]}) + b"\n")
             told += 1
 
