@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from pullsizer.model import Failure, Knowledge, ModelFacts, Source
+from pullsizer.names import EPHEMERAL_STORAGE
 from pullsizer.overrides import Overrides
 from pullsizer.pod import Medium, Resources
 from pullsizer.policy import Policy
@@ -88,3 +89,14 @@ def after(before: Inputs, decision: Decision) -> Inputs:
         {**before.current.limits, **decision.resources.limits},
     )
     return replace(before, container=changed, current=current)
+
+
+HTTP = container("https://example.com/model.bin")
+DISK = EPHEMERAL_STORAGE
+TIERS = policy(
+    tiers=[
+        {"upTo": "1G", "requests": {"memory": "1Gi"}, "limits": {"memory": "2Gi"}},
+        {"upTo": "10G", "requests": {"cpu": "3"}},
+        {"limits": {"memory": "64Gi", "cpu": "8"}, "requests": {"ephemeral-storage": "1Ti"}},
+    ]
+)
