@@ -239,9 +239,11 @@ def test_ctrl_c_while_it_starts_leaves_nothing(tmp_path: Path, control_plane: Cl
 
 
 OWNER = """
-import json, sys, time
+import json, signal, sys, time
 from pathlib import Path
 from tests.controlplane import ControlPlane
+# A run that a shell put into the background has Ctrl-C ignored, and so have all its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 plane = ControlPlane.create(Path(sys.argv[1]), parts=[])
 print("created", flush=True)
 with plane:
