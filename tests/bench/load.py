@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Self, cast
 from urllib.parse import urlsplit
@@ -123,10 +123,11 @@ class Burst:
 
 
 async def burst(
-    connections: Sequence[Connection], requests: Sequence[bytes], seconds: float, check: Callable[[bytes], None]
+    connections: Sequence[Connection], requests: Iterator[bytes], seconds: float, check: Callable[[bytes], None]
 ) -> Burst:
     """Ask on all connections at once, each again as soon as it has its answer, until the time is over.
 
+    :param requests: without end; all connections take from them
     :param check: of a body; it raises where that is not what was to come. Of each connection's last answer: parsing all
         of them would be the client's main work. Status lines are looked at in all.
     """
@@ -134,11 +135,8 @@ async def burst(
     now = time.perf_counter
     end = now() + seconds
 
-    async def keep_asking(connection: Connection, first: int) -> bytes:
-        position = first
-        while True:
-            data = requests[position % len(requests)]
-            position += 1
+    async def keep_asking(connection: Connection) -> bytes:
+        for data in requests:
             begin = now()
             answer = await connection.ask(data)
             taken.append(now() - begin)
@@ -147,10 +145,10 @@ async def burst(
                 raise LoadError(f"not what is expected: {answer[:100]!r}")
             if now() >= end:
                 return answer
+        raise LoadError("there are no more requests")
 
     begin, cpu = now(), time.process_time()
-    step = max(len(requests) // len(connections), 1)
-    last = await asyncio.gather(*(keep_asking(item, place * step) for place, item in enumerate(connections)))
+    last = await asyncio.gather(*(keep_asking(connection) for connection in connections))
     wall, busy = now() - begin, time.process_time() - cpu
     for answer in last:
         check(body_of(answer))

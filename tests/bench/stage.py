@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import http.client
+import itertools
 import json
 import random
 import secrets
@@ -12,7 +13,7 @@ import ssl
 import string
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ from pullsizer.names import ACCEPTED_CONFIGMAP, GROUP, INJECT, ISVC_LABEL, LEAF_
 from tests.bench.load import Connection, LoadError, body_of, request
 from tests.controlplane import ControlPlane
 from tests.controlplane.cluster import Document
-from tests.controlplane.ports import HOST
+from tests.controlplane.ports import HOST, listens
 
 NAMESPACE: Final = "bench"
 SYSTEM: Final = "pullsizer-system"
@@ -42,6 +43,7 @@ MODES: Final = ("none", "kserve", "both")
 DEPLOY: Final = Path(__file__).parents[2] / "deploy" / "base"
 MANIFESTS: Final = ("namespace.yaml", "crd.yaml", "service-accounts.yaml", "rbac-webhook.yaml")
 WEBHOOK: Final = ("-m", "pullsizer", "webhook")
+_OURS: Final = ("nothing", "webhook")
 _TOKEN_VOLUME: Final = b"kube-api-access-"
 _SUFFIX: Final = 5
 _REPLICAS: Final = 64
@@ -93,8 +95,8 @@ class Stage:
 
     # -- what is asked -------------------------------------------------------------------------------------------------
 
-    def targets(self) -> dict[str, tuple[str, list[bytes]]]:
-        """Name → where, and the requests."""
+    def targets(self) -> dict[str, tuple[str, Iterator[bytes]]]:
+        """Name → where, and the requests, without end: the last of all is followed by the first."""
         places = {
             "ours": (f"https://{HOST}:{self.port}", self.injected),
             "others": (f"https://{HOST}:{self.port}", self.others),
@@ -102,7 +104,7 @@ class Stage:
             "kserve": (self._plane.kserve_url, self.bare),
         }
         return {
-            name: (url, [request("POST", f"{url}/mutate-pods", body) for body in bodies])
+            name: (url, itertools.cycle([request("POST", f"{url}/mutate-pods", body) for body in bodies]))
             for name, (url, bodies) in places.items()
         }
 
@@ -195,6 +197,7 @@ class Stage:
         nothing = Path(__file__).with_name("nothing.py")
         files = map(str, plane.issue_server_certificate("nothing"))
         plane.spawn("nothing", [sys.executable, str(nothing), str(self._nothing_port), *files])
+        plane.processes.get("nothing").ready = lambda: listens(self._nothing_port)
         flags = {
             "kubeconfig": plane.token_kubeconfig(SYSTEM, "pullsizer-webhook"),
             "host": HOST,
@@ -203,9 +206,18 @@ class Stage:
             "drain-seconds": 0,
         }
         plane.spawn("webhook", [sys.executable, *WEBHOOK, *(f"--{name}={value}" for name, value in flags.items())])
-        process = plane.processes.get("webhook")
-        process.ready = lambda: self._get("/readyz") == b"ok"
-        plane.processes.wait_ready(process)
+        plane.processes.get("webhook").ready = lambda: self._get("/readyz") == b"ok"
+        self._wait()
+
+    def _wait(self) -> None:
+        for name in _OURS:
+            self._plane.processes.wait_ready(self._plane.processes.get(name))
+
+    def restart(self) -> None:
+        """New processes of those in Python: where one's code and data happen to lie makes up to a third."""
+        for name in _OURS:
+            self._plane.processes.restart(name)
+        self._wait()
 
     def _service(self) -> Document:
         """The pod template that KServe makes of a service."""

@@ -161,13 +161,16 @@ async def _run(plane: ControlPlane, args: argparse.Namespace) -> int:
 
 async def _straight(stage: Stage, args: argparse.Namespace, raw: TextIO) -> dict[int, list[Round]]:
     targets = stage.targets()
-    pools = {
-        name: [await Connection.open(url, stage.tls) for _ in range(max(CONNECTIONS))]
-        for name, (url, _) in targets.items()
-    }
     checks = _checks(stage)
     rounds: dict[int, list[Round]] = {number: [] for number in CONNECTIONS}
-    for number in range(args.rounds + 1):
+    for number in range(1, args.rounds + 1):
+        stage.restart()
+        pools = {
+            name: [await Connection.open(url, stage.tls) for _ in range(max(CONNECTIONS))]
+            for name, (url, _) in targets.items()
+        }
+        for name, (_, requests) in targets.items():
+            await burst(pools[name], requests, args.seconds / _TURNS, checks[name])  # to warm up
         for connections in CONNECTIONS:
             each = {name: Sample() for name in TARGETS}
             for _ in range(_TURNS):
@@ -176,15 +179,13 @@ async def _straight(stage: Stage, args: argparse.Namespace, raw: TextIO) -> dict
                     before = stage.cpu_seconds(name)
                     found = await burst(pool, requests, args.seconds / _TURNS, checks[name])
                     each[name].take(found, stage.cpu_seconds(name) - before)
-            if number == 0:
-                continue  # to warm up
             rounds[connections].append(each)
             for name, sample in each.items():
                 _write(raw, _line(number, connections, name, sample))
+        for pool in pools.values():
+            for connection in pool:
+                connection.close()
         _progress(f"reviews, round {number} of {args.rounds}")
-    for pool in pools.values():
-        for connection in pool:
-            connection.close()
     return rounds
 
 
@@ -230,7 +231,7 @@ async def _through(stage: Stage, args: argparse.Namespace, raw: TextIO) -> tuple
             await asyncio.gather(*(keep_making(item, order, each) for item in pool[:connections]))
             made += len(each["both"].seconds)
             if number == 0:
-                continue
+                continue  # to warm up
             rounds[connections].append(each)
             for mode, sample in each.items():
                 _write(raw, _line(number, connections, mode, sample))

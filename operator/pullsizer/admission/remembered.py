@@ -6,7 +6,7 @@ soon as a watch changes anything.
 
 from __future__ import annotations
 
-import hashlib
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -18,8 +18,10 @@ from pullsizer.admission.caches import Caches
 from pullsizer.admission.patch import Operation, token_volume, with_token_volume
 from pullsizer.admission.review import Request
 
-_MOST: Final = 1024
-"""Answers, of about 2 KiB each."""
+_MOST: Final = 256
+"""Replicas come one after another, so few services at a time are enough."""
+_LARGEST: Final = 16 << 10
+"""Bytes of a pod whose answer is kept. A usual one has 3,000; at worst all of them take 4 MiB."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,15 @@ class Answer:
     counts: tuple[Counter, ...]
     lasting: bool = True
 
+    def for_pod(self, pod: Pod) -> Sequence[Operation]:
+        """The operations, with the name of the pod's own volume."""
+        return self.operations if pod.token is None else with_token_volume(self.operations, pod.token)
+
 
 class Pod(NamedTuple):
     """A pod, by all of it that an answer may depend on but the name of its token's volume, which is drawn at random."""
 
-    digest: bytes
+    text: bytes
     token: str | None
 
 
@@ -48,7 +54,7 @@ def pod_of(request: Request) -> Pod:
     token = token_volume(spec)
     if token is not None:
         text = text.replace(orjson.dumps(token), b'"\0"')  # which is no JSON, so nobody can have written it
-    return Pod(hashlib.sha256(text).digest(), token)
+    return Pod(text, token)
 
 
 class Remembered:
@@ -57,22 +63,21 @@ class Remembered:
     def __init__(self, caches: Caches) -> None:
         self._caches = caches
         self._generation = caches.generation
-        self._answers: dict[bytes, Answer] = {}
+        self._answers: OrderedDict[bytes, Answer] = OrderedDict()
 
     def get(self, pod: Pod) -> Answer | None:
         """The answer for this very pod, if it was given before and nothing has changed since."""
-        answer = self._current().get(pod.digest)
-        if answer is None or pod.token is None:
-            return answer
-        return Answer(with_token_volume(answer.operations, pod.token), answer.counts)
+        return self._current().get(pod.text)
 
     def put(self, pod: Pod, answer: Answer) -> None:
+        if len(pod.text) > _LARGEST:
+            return
         answers = self._current()
         if len(answers) >= _MOST:
-            del answers[next(iter(answers))]
-        answers[pod.digest] = answer
+            answers.popitem(last=False)
+        answers[pod.text] = answer
 
-    def _current(self) -> dict[bytes, Answer]:
+    def _current(self) -> OrderedDict[bytes, Answer]:
         if self._generation != self._caches.generation:
             self._generation = self._caches.generation
             self._answers.clear()
