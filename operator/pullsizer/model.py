@@ -40,13 +40,18 @@ class Source:
 
     @property
     def public_uri(self) -> str:
-        """The URI without what may be a secret in it: user information and query."""
+        """The URI without what may be a secret in it: user information and query.
+
+        Passwords are pasted unescaped, with `/`, `?`, `#` and `@` in them. So all up to the last `@` goes, though it
+        may be part of a path. Where a `?` or `#` comes before it, either side may be the secret, and neither is shown.
+        """
         scheme, separator, rest = self.uri.partition("://")
         if not separator:
-            return self.uri
-        rest = rest.partition("?")[0].partition("#")[0]
-        authority, slash, path = rest.partition("/")
-        return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
+            scheme, rest = "", self.uri
+        hidden, at, rest = rest.rpartition("@")
+        if at and ("?" in hidden or "#" in hidden):
+            rest = "…"
+        return f"{scheme}{separator}{rest.partition('?')[0].partition('#')[0]}"
 
     def selects(self, path: str) -> bool:
         """Whether the downloader would take the file, by `huggingface_hub`'s rules: fnmatch on the relative path."""

@@ -66,7 +66,9 @@ def parse(uri: str) -> Repo:
     valid = _REPO.fullmatch(name) and "--" not in name and ".." not in name and not name.endswith(".git")
     if not valid or "/" in revision or (revision and not _REVISION.fullmatch(revision)):
         raise failure(
-            "InvalidURI", f"{shown(uri)} is not a model of the Hub; write hf://owner/model or hf://owner/model:revision"
+            "InvalidURI",
+            f"{shown(Source(uri).public_uri)} is not a model of the Hub; write hf://owner/model or "
+            "hf://owner/model:revision, without a query and without credentials",
         )
     return Repo(name, revision or None)
 
@@ -199,11 +201,11 @@ def _facts(listing: Listing, source: Source) -> ModelFacts:
     for path, size in listing.files:
         if source.selects(path):
             if type(size) is not int or size < 0:
-                raise failure("InvalidAnswer", f"the Hub does not tell the size of every file of {shown(source.uri)}")
+                raise failure("InvalidAnswer", f"the Hub does not tell the size of every file of {shown(source.public_uri)}")
             sizes.append(size)
     total = sum(sizes)
     if total > _MOST_BYTES:
-        raise failure("InvalidAnswer", f"the Hub tells impossible sizes for the files of {shown(source.uri)}")
+        raise failure("InvalidAnswer", f"the Hub tells impossible sizes for the files of {shown(source.public_uri)}")
     revision = listing.sha if _COMMIT.fullmatch(listing.sha) else ""
     return ModelFacts(bytes=total, files=len(sizes), largest=max(sizes, default=0), revision=revision)
 
@@ -218,7 +220,8 @@ def _explained(error: HfHubHTTPError, repo: Repo, about: str) -> MeasureError:
             "pullsizer.dev/model-size, or ask an administrator to allow a token for the namespace",
         )
     if status == 404 and isinstance(error, RevisionNotFoundError):
-        return failure("NotFound", f"hf://{repo.id} has no revision {shown(repo.revision or 'main')}")
+        revision = Source(repo.revision or "main").public_uri  # a query pasted behind it is part of it
+        return failure("NotFound", f"hf://{repo.id} has no revision {shown(revision)}")
     if status == 404:
         return failure("NotFound", f"{about} has no model {shown(repo.id)}")
     if status == 429:

@@ -103,7 +103,7 @@ def _refuse(source: Source) -> NoReturn:
     scheme = source.scheme
     if not scheme:
         raise failure(
-            "InvalidURI", f"{shown(source.uri)} is not a URI; write it as hf://owner/model or https://host/file"
+            "InvalidURI", f"{shown(source.public_uri)} is not a URI; write it as hf://owner/model or https://host/file"
         )
     if scheme in NOT_PULLED:
         raise failure("NothingToPull", f"{scheme}:// is mounted, not downloaded: there is nothing to size")

@@ -26,6 +26,18 @@ async def refused(measurer: Measurer, uri: str, rules: SourceRules, token: str |
     return caught.value
 
 
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "hf://owner/model?token=hf_SECRET",
+        "hf://me:hf_SECRET@huggingface.co/o/m",
+        "hf://stub/model-1:nowhere?token=hf_SECRET",
+    ],
+)
+async def test_a_secret_in_a_uri_is_in_no_message(measurer: Measurer, rules: SourceRules, uri: str) -> None:
+    assert "SECRET" not in str(await refused(measurer, uri, rules))
+
+
 @pytest.mark.parametrize("repo", SHAPES)
 async def test_a_model_is_as_big_as_all_its_files(measurer: Measurer, rules: SourceRules, repo: str) -> None:
     shape = SHAPES[repo]
