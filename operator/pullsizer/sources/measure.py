@@ -24,6 +24,10 @@ from pullsizer.suggest import nearest
 _NOT_YET: Final = frozenset({"azure", "gs", "hdfs", "modelscope", "oci", "s3", "webhdfs", "git"})
 """Schemes that KServe downloads and nobody measures."""
 _KNOWN: Final = MEASURABLE | NOT_PULLED | _NOT_YET
+_MOST_PATTERNS: Final = 1024
+_LONGEST_PATTERNS: Final = 64 << 10
+"""Characters of all patterns together. Each is held against each file, 50,000 of them at most, in a thread that all
+namespaces share and that nobody can stop: more would be somebody's way to hold the others up."""
 
 
 class Measurer:
@@ -84,6 +88,7 @@ class Measurer:
     async def _bounded(self, source: Source, rules: SourceRules) -> AsyncIterator[None]:
         if not source.measurable:
             _refuse(source)
+        _check_patterns(source)
         if rules is not self._rules:
             self._door.replace(EgressRules.of(rules))
             self._rules = rules
@@ -96,6 +101,16 @@ class Measurer:
                 raise failure(
                     "Timeout", f"{shown(source.public_uri)} was not measured within {rules.timeout:g} seconds"
                 ) from None
+
+
+def _check_patterns(source: Source) -> None:
+    patterns = source.allow + source.ignore
+    if len(patterns) > _MOST_PATTERNS or sum(map(len, patterns)) > _LONGEST_PATTERNS:
+        raise failure(
+            "UnsupportedSource",
+            f"it has more than {_MOST_PATTERNS} allow and ignore patterns, or more than {_LONGEST_PATTERNS >> 10} KiB of "
+            "them; write fewer, or the model's size into the annotation pullsizer.dev/model-size",
+        )
 
 
 def _refuse(source: Source) -> NoReturn:

@@ -49,6 +49,25 @@ async def test_what_is_not_measured_says_why(measurer: Measurer, uri: str, reaso
         assert len(str(caught.value)) < 500
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        Source("hf://stub/model-1", allow=("x",) * 1000, ignore=("x",) * 25),
+        Source("hf://stub/model-1", allow=("x" * 40_000,), ignore=("x" * 40_000,)),
+    ],
+)
+async def test_a_source_with_too_many_patterns_is_refused_before_anybody_is_asked(
+    measurer: Measurer, rules: SourceRules, hub: HubStub, source: Source
+) -> None:
+    for asked in (measurer.measure(source, rules=rules), measurer.unchanged(source, ModelFacts(1, 1, 1), rules=rules)):
+        with pytest.raises(MeasureError, match="pullsizer.dev/model-size") as caught:
+            await asked
+        assert caught.value.reason == "UnsupportedSource"
+    assert hub.asked == []
+    fits = Source("hf://stub/model-1", allow=("*",), ignore=("x" * 60,) * 1023)
+    assert (await measurer.measure(fits, rules=rules)).files
+
+
 async def test_new_rules_are_in_force_at_once(measurer: Measurer, serve: Serve) -> None:
     async def answer(_: web.Request) -> web.Response:
         return web.Response(body=b"x")
