@@ -94,10 +94,7 @@ class Mutator:
             return _unchanged("disabled", counts)
         known = self._known(request, pulls, owner, overrides)
         if not known and self._may_wait(request, metadata):
-            policy = caches.policy
             known = await self._wait(request, pulls, owner, overrides)
-            if policy is not caches.policy:
-                return await self._answer(request)  # by the policy in force now, which may leave the pod alone
             overrides = self._overrides(request, asked, owner)
         outcome, operations = self._sized(request, pulls, overrides, counts)
         return Answer(operations, (*counts, _OUTCOME[outcome]), lasting=known)
@@ -213,7 +210,6 @@ class Mutator:
             limit_ranger=set_by_limit_ranger((pod.get("metadata") or {}).get("annotations"), pull.name),
             headroom=resources.headroom(pull.index),
             qos=resources.qos(),
-            beside=resources.beside(pull.index),
             pod_level=resources.whole,
             limits=caches.limits(namespace),
             kserve=caches.kserve,
@@ -238,11 +234,9 @@ class Mutator:
                 inputs.overrides,
                 inputs.headroom,
                 inputs.qos == "Guaranteed",
-                inputs.beside,
                 inputs.pod_level,
                 limits.min,
                 limits.max,
-                limits.pod_max,
                 limits.ratio,
                 limits.default,
                 pull.image,
