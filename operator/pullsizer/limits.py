@@ -16,12 +16,14 @@ from pullsizer.quantity import parse
 class NamespaceLimits:
     """The strictest of all LimitRanges of a namespace, for a container and for a pod. Amounts in millicores and bytes.
 
+    :param pod_max: the most that all containers of a pod that run at the same time may have
     :param ratio: the most that a limit may be, as a multiple of its request
     :param default: the limits that the LimitRanger gives a container that has none
     """
 
     min: Mapping[str, int] = field(default_factory=dict)
     max: Mapping[str, int] = field(default_factory=dict)
+    pod_max: Mapping[str, int] = field(default_factory=dict)
     ratio: Mapping[str, Fraction] = field(default_factory=dict)
     default: Mapping[str, int] = field(default_factory=dict)
 
@@ -32,19 +34,22 @@ UNLIMITED = NamespaceLimits()
 def namespace_limits(limit_ranges: Iterable[Mapping[str, Any]]) -> NamespaceLimits:
     """Of `LimitRange` objects.
 
-    A limit of type Pod bounds an init container too: the pod's effective amounts are at least the container's. Where
-    the container is within a pod's minimum and ratio, so is the larger of it and the other containers.
+    A limit of type Pod bounds an init container too: the pod's effective amounts are at least the container's, with
+    those of the sidecars beside it. Where the container is within a pod's minimum and ratio, so is the larger of it and
+    the other containers.
     """
     least: dict[str, int] = {}
     most: dict[str, int] = {}
+    pod_most: dict[str, int] = {}
     ratio: dict[str, Fraction] = {}
     default: dict[str, int] = {}
     for limit_range in limit_ranges:
         for item in (limit_range.get("spec") or {}).get("limits") or ():
             if item.get("type") not in ("Container", "Pod"):
                 continue
+            bounded = most if item["type"] == "Container" else pod_most
             for name, amount in _amounts(item.get("max")).items():
-                most[name] = min(amount, most.get(name, amount))
+                bounded[name] = min(amount, bounded.get(name, amount))
             for name, amount in _amounts(item.get("min")).items():
                 least[name] = max(amount, least.get(name, amount))
             for name, value in _ratios(item.get("maxLimitRequestRatio")).items():
@@ -52,7 +57,8 @@ def namespace_limits(limit_ranges: Iterable[Mapping[str, Any]]) -> NamespaceLimi
             if item["type"] == "Container":
                 for name, amount in _amounts(item.get("default")).items():
                     default[name] = min(amount, default.get(name, amount))
-    return NamespaceLimits(least, most, ratio, default) if least or most or ratio or default else UNLIMITED
+    found = NamespaceLimits(least, most, pod_most, ratio, default)
+    return found if found != UNLIMITED else UNLIMITED
 
 
 def _ratios(block: Mapping[str, Any] | None) -> dict[str, Fraction]:

@@ -77,11 +77,23 @@ class PodResources:
                 free[name] += amount
         return free
 
+    def beside(self, index: int) -> Resources:
+        """What the sidecars have that start before the init container at `index`: they run while it does."""
+        total = Resources({}, {})
+        for resources, sidecar in self.inits[:index]:
+            if sidecar:
+                total = Resources(_sum(total.requests, resources.requests), _sum(total.limits, resources.limits))
+        return total
+
     def qos(self) -> Qos:
         """The pod's QoS class. Pod-level resources, where set, decide alone."""
         if self.whole.requests or self.whole.limits:
             return _qos([self.whole])
         return _qos([*self.apps, *(resources for resources, _ in self.inits)])
+
+
+def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    return {name: one.get(name, 0) + other.get(name, 0) for name in {**one, **other}}
 
 
 def pod_resources(spec: Json) -> PodResources:

@@ -41,7 +41,7 @@ WAIT_SECONDS: Final = Histogram(
 )
 WAITING: Final = Gauge("pullsizer_admission_waiting", "Pods that wait for a size now")
 BREAKER_OPEN: Final = Gauge(
-    "pullsizer_admission_wait_breaker_open", "1 while no pod waits, since sizes did not come in time"
+    "pullsizer_admission_wait_breaker_open", "Namespaces in which no pod waits now, since sizes did not come in time"
 )
 POLICY_ACCEPTED: Final = Gauge(
     "pullsizer_admission_policy_accepted", "1 if a policy was accepted; 0: built-in defaults"

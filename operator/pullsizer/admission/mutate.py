@@ -75,7 +75,7 @@ class Mutator:
             counter.inc()
         return answer.for_pod(pod)
 
-    async def _answer(self, request: Request) -> Answer:
+    async def _answer(self, request: Request, *, patient: bool = True) -> Answer:
         pod, caches = request.object, self._caches
         pulls = list(pull_containers(pod, caches.kserve))
         if not pulls:
@@ -93,8 +93,12 @@ class Mutator:
         if (overrides.mode or caches.policy.mode) == "Disabled":
             return _unchanged("disabled", counts)
         known = self._known(request, pulls, owner, overrides)
-        if not known and self._may_wait(request, metadata):
+        if not known and patient and self._may_wait(request, metadata):
+            before = caches.policy, caches.kserve
             known = await self._wait(request, pulls, owner, overrides)
+            if (caches.policy, caches.kserve) != before:
+                # By what is in force now, which may leave the pod alone; it has waited enough.
+                return await self._answer(request, patient=False)
             overrides = self._overrides(request, asked, owner)
         outcome, operations = self._sized(request, pulls, overrides, counts)
         return Answer(operations, (*counts, _OUTCOME[outcome]), lasting=known)
@@ -179,7 +183,7 @@ class Mutator:
             and self._caches.policy.wait_for_size > 0
             and SIZING not in (metadata.get("annotations") or {})  # the second call, after ours
             and self._caches.controller_alive()
-            and not self._waiters.breaker.open
+            and not self._waiters.breaker(request.namespace).open
         )
 
     async def _wait(
@@ -189,10 +193,12 @@ class Mutator:
         begin = time.perf_counter()
         with metrics.WAITING.track_inprogress():
             answered = await self._waiters.until(
-                lambda: self._known(request, pulls, owner, overrides), self._caches.policy.wait_for_size
+                request.namespace,
+                lambda: self._known(request, pulls, owner, overrides),
+                self._caches.policy.wait_for_size,
             )
         metrics.WAIT_SECONDS.labels("yes" if answered else "no").observe(time.perf_counter() - begin)
-        metrics.BREAKER_OPEN.set(self._waiters.breaker.open)
+        metrics.BREAKER_OPEN.set(self._waiters.open)
         return answered
 
     # -- inputs -------------------------------------------------------------------------------------------------------
@@ -210,6 +216,7 @@ class Mutator:
             limit_ranger=set_by_limit_ranger((pod.get("metadata") or {}).get("annotations"), pull.name),
             headroom=resources.headroom(pull.index),
             qos=resources.qos(),
+            beside=resources.beside(pull.index),
             pod_level=resources.whole,
             limits=caches.limits(namespace),
             kserve=caches.kserve,
@@ -234,9 +241,11 @@ class Mutator:
                 inputs.overrides,
                 inputs.headroom,
                 inputs.qos == "Guaranteed",
+                inputs.beside,
                 inputs.pod_level,
                 limits.min,
                 limits.max,
+                limits.pod_max,
                 limits.ratio,
                 limits.default,
                 pull.image,

@@ -17,6 +17,7 @@ OPEN_AFTER: Final = 3
 OPEN_SECONDS: Final = 30.0
 """After so long pods may wait again, until the next time-out: in twice the Lease's duration a new controller has taken
 over."""
+_MOST_NAMESPACES: Final = 4096
 
 
 class Breaker:
@@ -41,33 +42,51 @@ class Breaker:
 
 
 class Waiters:
-    """Pods that wait for something to become known."""
+    """Pods that wait for something to become known.
 
-    def __init__(self, breaker: Breaker | None = None) -> None:
-        self.breaker = breaker or Breaker()
+    Each namespace has a breaker of its own: what one tenant's sources fail to answer is no other's loss.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._breakers: dict[str, Breaker] = {}
         self._changed = asyncio.Event()
         self.waiting = 0
+
+    def breaker(self, namespace: str) -> Breaker:
+        found = self._breakers.get(namespace)
+        if found is None:
+            if len(self._breakers) >= _MOST_NAMESPACES:
+                del self._breakers[next(iter(self._breakers))]
+            found = self._breakers[namespace] = Breaker(self._clock)
+        return found
+
+    @property
+    def open(self) -> int:
+        """Namespaces in which nobody waits now."""
+        return sum(breaker.open for breaker in self._breakers.values())
 
     def notify(self) -> None:
         """Wake all who wait; each looks whether what it waits for is there."""
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
-    async def until(self, known: Callable[[], bool], seconds: float) -> bool:
-        """Whether it became known in time. Comes back at once when the breaker opens meanwhile."""
+    async def until(self, namespace: str, known: Callable[[], bool], seconds: float) -> bool:
+        """Whether it became known in time. Comes back at once when the namespace's breaker opens meanwhile."""
+        breaker = self.breaker(namespace)
         self.waiting += 1
         try:
             async with asyncio.timeout(seconds):
                 while not known():
-                    if self.breaker.open:
+                    if breaker.open:
                         return False
                     await self._changed.wait()
         except TimeoutError:
-            self.breaker.timed_out()
-            if self.breaker.open:
+            breaker.timed_out()
+            if breaker.open:
                 self.notify()
             return False
         finally:
             self.waiting -= 1
-        self.breaker.succeeded()
+        breaker.succeeded()
         return True

@@ -40,6 +40,7 @@ class Inputs:
     :param knowledge: of each of the container's sources, in order; None where there is no answer yet
     :param limit_ranger: which of the current values the LimitRanger filled in
     :param headroom: what the container may request for free
+    :param beside: what sidecars have that run while the container does
     :param pod_level: the pod's own `spec.resources`
     :param node_disk: ephemeral storage of the largest known node; None where no node is known
     """
@@ -52,6 +53,7 @@ class Inputs:
     limit_ranger: frozenset[tuple[str, str]] = frozenset()
     headroom: Mapping[str, int] = field(default_factory=dict)
     qos: Qos = "Burstable"
+    beside: Resources = field(default_factory=Resources)
     pod_level: Resources = field(default_factory=Resources)
     limits: NamespaceLimits = UNLIMITED
     kserve: KServe = KSERVE_DEFAULT
@@ -278,8 +280,9 @@ def _clamp(inputs: Inputs, requests: Amounts, limits: Amounts, reasons: list[str
     whole, ranges = inputs.pod_level, inputs.limits
     caps = (
         ("bounds.max of pullsizer-config", inputs.policy.bounds.max.known(), inputs.policy.bounds.max.known()),
-        ("the pod's own resources", {**whole.limits, **whole.requests}, whole.limits),
+        ("the pod's own resources", {**whole.limits, **_pod_requests(inputs)}, whole.limits),
         ("the namespace's LimitRange", ranges.max, ranges.max),
+        ("the namespace's LimitRange for pods", *_pod_max(inputs)),
     )
     for who, request_cap, limit_cap in caps:
         lowered = set()
@@ -305,7 +308,7 @@ def _clamp(inputs: Inputs, requests: Amounts, limits: Amounts, reasons: list[str
             reasons.append(
                 f"{name} request raised to {write(requests[name], name)}: the LimitRange's limit-to-request ratio"
             )
-            most = whole.requests.get(name)
+            most = _pod_requests(inputs).get(name)
             if most is not None and requests[name] > most:
                 requests[name], limits[name] = most, min(limits[name], most * ratio.numerator // ratio.denominator)
                 reasons.append(
@@ -319,7 +322,7 @@ def _use_headroom(inputs: Inputs, requests: Amounts, limits: Amounts, reasons: l
             continue
         free = inputs.headroom.get(name, 0)
         if name in inputs.pod_level.requests:
-            free = inputs.pod_level.requests[name]
+            free = _pod_requests(inputs)[name]
         raised = min(limits[name], free)
         if raised > requests[name]:
             requests[name] = raised
@@ -339,6 +342,10 @@ def _keep_guaranteed(inputs: Inputs, requests: Amounts, limits: Amounts, reasons
 
 def _invalid(inputs: Inputs, requests: Amounts, limits: Amounts) -> str:
     """Why the API server would refuse the pod with these, if it would."""
+    for amounts in (requests, limits):
+        for name, amount in amounts.items():
+            if amount <= 0:
+                return f"left alone: other containers leave no {name} for the pull"
     for name, limit in limits.items():
         if requests.get(name, 0) > limit:
             return (
@@ -350,12 +357,32 @@ def _invalid(inputs: Inputs, requests: Amounts, limits: Amounts) -> str:
     for name, most in inputs.limits.max.items():
         if max(requests.get(name, 0), limits.get(name, 0)) > most:
             return f"left alone: {name} above the LimitRange's maximum of {write(most, name)}"
-    whole = inputs.pod_level
-    for amounts, caps in ((requests, whole.requests), (limits, whole.limits)):
+    pod_requests_max, pod_limits_max = _pod_max(inputs)
+    for who, amounts, caps in (
+        ("the pod's own", requests, _pod_requests(inputs)),
+        ("the pod's own", limits, inputs.pod_level.limits),
+        ("the LimitRange's maximum for pods,", requests, pod_requests_max),
+        ("the LimitRange's maximum for pods,", limits, pod_limits_max),
+    ):
         for name, most in caps.items():
             if amounts.get(name, 0) > most:
-                return f"left alone: {name} above the pod's own {write(most, name)}"
+                return f"left alone: {name} above {who} {write(most, name)}"
     return ""
+
+
+def _pod_requests(inputs: Inputs) -> Amounts:
+    """What the pod's own requests leave for the container, beside the sidecars that run while it does (KEP-2837)."""
+    return _left(inputs.pod_level.requests, inputs.beside.requests)
+
+
+def _pod_max(inputs: Inputs) -> tuple[Amounts, Amounts]:
+    """What a LimitRange for pods leaves for the container's requests and limits."""
+    most, beside = inputs.limits.pod_max, inputs.beside
+    return _left(most, beside.requests), _left(most, beside.limits)
+
+
+def _left(amounts: Mapping[str, int], taken: Mapping[str, int]) -> Amounts:
+    return {name: max(0, amount - taken.get(name, 0)) for name, amount in amounts.items()}
 
 
 def total(knowledge: tuple[Knowledge | None, ...]) -> str:

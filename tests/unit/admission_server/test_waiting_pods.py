@@ -152,7 +152,7 @@ async def test_after_some_who_waited_in_vain_all_are_let_go_and_nobody_waits_any
 
     assert time.monotonic() - begin < LONGEST, "long before their own time was over"
     assert {basis_of(answer) for answer in [*in_vain, *answers]} == {"default"}
-    assert waiting.waiters.breaker.open
+    assert waiting.waiters.open
     assert count("wait_breaker_open") == 1
     before = waits()
     assert basis_of(await waiting.mutate(model_pod(UNKNOWN))) == "default"

@@ -53,7 +53,10 @@ def test_the_strictest_of_several_counts_value_by_value() -> None:
         "maxLimitRequestRatio": {"memory": "2"},
     }
     expected = NamespaceLimits(
-        {"memory": 128 * MI}, {"memory": 4 * GI, "cpu": 2000}, {"memory": Fraction(2)}, {"memory": GI}
+        min={"memory": 128 * MI},
+        max={"memory": 4 * GI, "cpu": 2000},
+        ratio={"memory": Fraction(2)},
+        default={"memory": GI},
     )
     for order in ([loose, strict], [strict, loose]):
         assert namespace_limits([limit_range(*order)]) == expected
@@ -74,7 +77,7 @@ def test_a_limit_for_pods_bounds_an_init_container_too_and_gives_no_defaults() -
             )
         ]
     )
-    assert found == NamespaceLimits({"memory": 256 * MI}, {"memory": 8 * GI}, {"memory": Fraction(4)})
+    assert found == NamespaceLimits(min={"memory": 256 * MI}, pod_max={"memory": 8 * GI}, ratio={"memory": Fraction(4)})
 
 
 @pytest.mark.parametrize(("text", "ratio"), [("1500m", Fraction(3, 2)), ("1.5", Fraction(3, 2)), ("10", Fraction(10))])

@@ -34,8 +34,13 @@ def model_pull(*sources: Source, kind: ServiceKind = "InferenceService", **chang
 
 def test_the_name_is_the_same_in_every_process_and_release() -> None:
     # Stored objects carry these: another hash would orphan every one of them.
-    assert model_pull(SOURCE).name == "isvc-llama-predictor-c46e94b7"
-    assert source_key(SOURCE) == "d8b163b6649cdd73"
+    assert model_pull(SOURCE).name == "isvc-llama-predictor-8303dffd"
+    assert source_key(SOURCE) == "2187a34e197a4ced"
+
+
+def test_no_uri_can_pass_for_another_with_filters() -> None:
+    assert source_key(Source("hf://o/m\0*.json")) != source_key(Source("hf://o/m", ("*.json",)))
+    assert source_key(Source("hf://o/m", ("a", "b"))) != source_key(Source("hf://o/m", ("a",), ("b",)))
 
 
 def test_the_name_does_not_depend_on_the_order_of_the_sources() -> None:

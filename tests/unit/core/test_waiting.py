@@ -10,6 +10,7 @@ from pullsizer.admission.waiting import OPEN_AFTER, OPEN_SECONDS, Breaker, Waite
 
 NEVER = 0.01
 """Seconds after which a wait in these tests is in vain."""
+TEAM = "team"
 LONG = 30.0
 """And so long nobody waits in these tests, or the test has failed."""
 
@@ -27,12 +28,12 @@ def unknown() -> bool:
 
 
 async def test_what_is_known_is_not_waited_for() -> None:
-    assert await Waiters().until(lambda: True, 0)
+    assert await Waiters().until(TEAM, lambda: True, 0)
 
 
 async def test_who_waits_is_woken_when_it_becomes_known() -> None:
     waiters, known = Waiters(), asyncio.Event()
-    task = asyncio.create_task(waiters.until(known.is_set, LONG))
+    task = asyncio.create_task(waiters.until(TEAM, known.is_set, LONG))
     await asyncio.sleep(0)
     assert waiters.waiting == 1
     known.set()
@@ -43,7 +44,7 @@ async def test_who_waits_is_woken_when_it_becomes_known() -> None:
 
 async def test_news_of_others_wakes_nobody_for_good() -> None:
     waiters = Waiters()
-    task = asyncio.create_task(waiters.until(unknown, LONG))
+    task = asyncio.create_task(waiters.until(TEAM, unknown, LONG))
     for _ in range(5):
         waiters.notify()
         await asyncio.sleep(0)
@@ -54,43 +55,43 @@ async def test_news_of_others_wakes_nobody_for_good() -> None:
 
 
 async def test_in_vain_is_waited_only_so_long() -> None:
-    assert not await Waiters().until(unknown, NEVER)
+    assert not await Waiters().until(TEAM, unknown, NEVER)
 
 
 async def test_after_three_waits_in_vain_nobody_waits() -> None:
-    waiters = Waiters(Breaker(Clock()))
+    waiters = Waiters(Clock())
     for _ in range(OPEN_AFTER):
-        assert not waiters.breaker.open
-        await waiters.until(unknown, NEVER)
+        assert not waiters.breaker(TEAM).open
+        await waiters.until(TEAM, unknown, NEVER)
     assert OPEN_AFTER == 3
-    assert waiters.breaker.open
-    assert not await asyncio.wait_for(waiters.until(unknown, LONG), 1)
+    assert waiters.breaker(TEAM).open
+    assert not await asyncio.wait_for(waiters.until(TEAM, unknown, LONG), 1)
 
 
 async def test_when_the_breaker_opens_those_who_wait_are_let_go_at_once() -> None:
-    waiters = Waiters(Breaker(Clock()))
-    patient = [asyncio.create_task(waiters.until(unknown, LONG)) for _ in range(10)]
+    waiters = Waiters(Clock())
+    patient = [asyncio.create_task(waiters.until(TEAM, unknown, LONG)) for _ in range(10)]
     for _ in range(OPEN_AFTER):
-        await waiters.until(unknown, NEVER)
+        await waiters.until(TEAM, unknown, NEVER)
     assert await asyncio.wait_for(asyncio.gather(*patient), 1) == [False] * 10
     assert waiters.waiting == 0
 
 
 async def test_what_is_known_is_answered_even_while_the_breaker_is_open() -> None:
-    waiters = Waiters(Breaker(Clock()))
+    waiters = Waiters(Clock())
     for _ in range(OPEN_AFTER):
-        waiters.breaker.timed_out()
-    assert await waiters.until(lambda: True, LONG)
+        waiters.breaker(TEAM).timed_out()
+    assert await waiters.until(TEAM, lambda: True, LONG)
 
 
 async def test_an_answer_in_time_starts_the_count_anew() -> None:
-    waiters = Waiters(Breaker(Clock()))
+    waiters = Waiters(Clock())
     for _ in range(OPEN_AFTER - 1):
-        await waiters.until(unknown, NEVER)
-    await waiters.until(lambda: True, NEVER)
+        await waiters.until(TEAM, unknown, NEVER)
+    await waiters.until(TEAM, lambda: True, NEVER)
     for _ in range(OPEN_AFTER - 1):
-        await waiters.until(unknown, NEVER)
-    assert not waiters.breaker.open
+        await waiters.until(TEAM, unknown, NEVER)
+    assert not waiters.breaker(TEAM).open
 
 
 @pytest.mark.parametrize("answered", [True, False])
@@ -113,11 +114,23 @@ def test_after_a_while_one_wait_decides_whether_it_stays_open(answered: bool) ->
 
 
 async def test_who_gives_up_waiting_is_no_wait_in_vain() -> None:
-    waiters = Waiters(Breaker(Clock()))
+    waiters = Waiters(Clock())
     for _ in range(OPEN_AFTER):
-        task = asyncio.create_task(waiters.until(unknown, LONG))
+        task = asyncio.create_task(waiters.until(TEAM, unknown, LONG))
         await asyncio.sleep(0)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    assert not waiters.breaker.open
+    assert not waiters.breaker(TEAM).open
     assert waiters.waiting == 0
+
+
+async def test_what_one_namespace_waits_for_in_vain_is_no_others_loss() -> None:
+    waiters = Waiters(Clock())
+    for _ in range(OPEN_AFTER):
+        await waiters.until(TEAM, unknown, NEVER)
+    assert waiters.open == 1
+    other = asyncio.create_task(waiters.until("other", unknown, LONG))
+    await asyncio.sleep(0)
+    assert not other.done()
+    other.cancel()
+    await asyncio.gather(other, return_exceptions=True)

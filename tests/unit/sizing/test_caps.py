@@ -7,6 +7,7 @@ from fractions import Fraction
 import pytest
 
 from pullsizer.limits import NamespaceLimits
+from pullsizer.pod import Resources
 from pullsizer.quantity import GI
 from pullsizer.sizing import decide
 from tests.unit.sizing.examples import (
@@ -117,3 +118,20 @@ def test_where_no_value_is_valid_the_container_is_left_alone(changes: dict[str, 
     assert found.resources is None
     assert found.environment == {}
     assert found.reasons[0] == problem
+
+
+SIDECAR = Resources({"cpu": 500, "memory": 2 * GI}, {"cpu": 500, "memory": 2 * GI})
+
+
+def test_a_sidecar_that_runs_beside_the_pull_takes_its_part_of_the_pods_own_request() -> None:
+    whole = Resources({"cpu": 2000, "memory": 4 * GI}, {})
+    found = decide(inputs(LARGE, pod_level=whole, beside=SIDECAR))
+    assert found.resources is not None
+    assert found.resources.requests["cpu"] <= 1500
+    assert found.resources.requests["memory"] <= 2 * GI
+
+
+def test_a_sidecar_that_runs_beside_the_pull_takes_its_part_of_a_limit_for_pods() -> None:
+    found = decide(inputs(LARGE, limits=NamespaceLimits(pod_max={"memory": 12 * GI}), beside=SIDECAR))
+    assert given(found, "limit", "memory") == "10Gi"
+    assert any("the namespace's LimitRange for pods" in reason for reason in found.reasons)

@@ -84,7 +84,8 @@ def limit_ranges(draw: st.DrawFn) -> NamespaceLimits:
     # The API server fills `default` from `max`, and takes no default above it or below min.
     default = {**draw(some()), **most}
     default = {name: max(amount, least.get(name, 0)) for name, amount in default.items()}
-    return NamespaceLimits(least, most, {name: Fraction(value) for name, value in ratio.items()}, default)
+    ratios = {name: Fraction(value) for name, value in ratio.items()}
+    return NamespaceLimits(min=least, max=most, pod_max=draw(some()), ratio=ratios, default=default)
 
 
 ARCHIVE: st.SearchStrategy[Archive] = st.sampled_from(["", "tar", "tar.gz", "zip"])
@@ -137,6 +138,7 @@ def any_inputs(draw: st.DrawFn) -> Inputs:
         qos=pod.qos(),
         pod_level=whole,
         limits=draw(st.just(NamespaceLimits()) | limit_ranges()),
+        beside=draw(st.just(Resources()) | resources()),
         kserve=KServe(defaults=DEFAULT.defaults | own),
         node_disk=draw(st.none() | AMOUNT["ephemeral-storage"]),
     )
@@ -176,11 +178,14 @@ def test_nothing_is_ever_above_a_cap_nor_below_the_limit_ranges_minimum(inputs: 
             assert amount <= max(bounds.get(name, amount), ranges.min.get(name, 0))
             assert amount >= ranges.min.get(name, 0)
             assert amount > 0
+    beside = inputs.beside
     for name, amount in found.resources.requests.items():
-        assert amount <= whole.requests.get(name, amount)
+        assert amount + beside.requests.get(name, 0) <= ranges.pod_max.get(name, 1 << 63)
+        assert amount + beside.requests.get(name, 0) <= whole.requests.get(name, 1 << 63)
         assert found.resources.limits.get(name, 0) <= amount * ranges.ratio.get(name, Fraction(10**9))
     for name, amount in found.resources.limits.items():
         assert amount <= whole.limits.get(name, amount)
+        assert amount + beside.limits.get(name, 0) <= ranges.pod_max.get(name, 1 << 63)
 
 
 def taken_for_kserves(inputs: Inputs, now: Resources) -> bool:
