@@ -197,15 +197,15 @@ def _listing_of(info: ModelInfo) -> Listing:
 
 def _facts(listing: Listing, source: Source) -> ModelFacts:
     """How much of a repository the downloader will take: all of it but what its filters leave out."""
-    sizes = []
+    sizes, model = [], shown(source.public_uri)
     for path, size in listing.files:
         if source.selects(path):
             if type(size) is not int or size < 0:
-                raise failure("InvalidAnswer", f"the Hub does not tell the size of every file of {shown(source.public_uri)}")
+                raise failure("InvalidAnswer", f"the Hub does not tell the size of every file of {model}")
             sizes.append(size)
     total = sum(sizes)
     if total > _MOST_BYTES:
-        raise failure("InvalidAnswer", f"the Hub tells impossible sizes for the files of {shown(source.public_uri)}")
+        raise failure("InvalidAnswer", f"the Hub tells impossible sizes for the files of {model}")
     revision = listing.sha if _COMMIT.fullmatch(listing.sha) else ""
     return ModelFacts(bytes=total, files=len(sizes), largest=max(sizes, default=0), revision=revision)
 

@@ -108,8 +108,8 @@ def _check_patterns(source: Source) -> None:
     if len(patterns) > _MOST_PATTERNS or sum(map(len, patterns)) > _LONGEST_PATTERNS:
         raise failure(
             "UnsupportedSource",
-            f"it has more than {_MOST_PATTERNS} allow and ignore patterns, or more than {_LONGEST_PATTERNS >> 10} KiB of "
-            "them; write fewer, or the model's size into the annotation pullsizer.dev/model-size",
+            f"it has more than {_MOST_PATTERNS} allow and ignore patterns, or more than {_LONGEST_PATTERNS >> 10} KiB "
+            "of them; write fewer, or the model's size into the annotation pullsizer.dev/model-size",
         )
 
 

@@ -60,7 +60,7 @@ async def test_a_source_with_too_many_patterns_is_refused_before_anybody_is_aske
     measurer: Measurer, rules: SourceRules, hub: HubStub, source: Source
 ) -> None:
     for asked in (measurer.measure(source, rules=rules), measurer.unchanged(source, ModelFacts(1, 1, 1), rules=rules)):
-        with pytest.raises(MeasureError, match="pullsizer.dev/model-size") as caught:
+        with pytest.raises(MeasureError, match=r"pullsizer\.dev/model-size") as caught:
             await asked
         assert caught.value.reason == "UnsupportedSource"
     assert hub.asked == []
