@@ -65,6 +65,8 @@ class Reflector:
         self._known: dict[tuple[str, str], Object] = {}
         self._version = ""
         self._pause = 0.0
+        self._expired = False
+        """Whether a watch expired, and none has said anything good since."""
         self._contact = time.monotonic()
         WATCH_AGE.labels(name).set_function(self.age)
 
@@ -102,8 +104,10 @@ class Reflector:
         if status == _GONE:
             # Our version is older than what the server remembers: list again, and see what changed meanwhile.
             log.info("watch expired, listing again watch=%s", self.name)
+            # Once, and at once: a list is young enough. One whose watch expires as well is asked for less often.
             self._version = ""
-            self._pause = 0 if not self._pause else self._longer()
+            self._pause = self._longer() if self._expired else 0
+            self._expired = True
             return
         kind = str(status or "connection") if isinstance(error, ClusterError) else "internal"
         WATCH_ERRORS.labels(self.name, kind).inc()
@@ -137,10 +141,13 @@ class Reflector:
         async with contextlib.aclosing(events):
             async for event in events:
                 self._heard()
-                self._pause = 0
                 self._take(event["type"], event["object"])
+                self._pause, self._expired = 0, False
         # A watch that the server ends at once, and again, is one to ask for less often.
-        self._pause = 0 if time.monotonic() - began > 1 else self._longer()
+        if time.monotonic() - began > 1:
+            self._pause, self._expired = 0, False
+        else:
+            self._pause = self._longer()
 
     def _take(self, kind: str, item: Object) -> None:
         if kind == "ERROR":

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from pullsizer.cluster import KubeApi, Reflector, reflector
 from tests.unit.cluster.api import Things, event, item, refusal, served
@@ -120,6 +121,35 @@ async def test_pauses_grow_while_it_fails_so_that_it_is_no_busy_loop(things: Thi
     async with served(things.handle) as api, running(api, seen):
         await asyncio.sleep(0.5)
     assert 1000 - len(things.fail) < 15
+
+
+@pytest.mark.parametrize("how", ["as an event", "as the answer"])
+async def test_watches_that_expire_one_after_another_are_no_busy_loop(seen: Seen, how: str) -> None:
+    lists: list[float] = []
+
+    async def expired(request: web.Request) -> web.StreamResponse:
+        if request.query.get("watch") != "true":
+            lists.append(asyncio.get_running_loop().time())
+            return web.json_response({"metadata": {"resourceVersion": "1"}, "items": []})
+        if how == "as the answer":
+            return refusal(410)
+        return web.Response(body=event("ERROR", {"kind": "Status", "code": 410, "message": "too old"}))
+
+    async with served(expired) as api, running(api, seen):
+        await asyncio.sleep(0.5)
+    assert 2 < len(lists) < 15
+
+
+async def test_after_a_good_event_an_expired_watch_is_no_reason_to_pause(
+    things: Things, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reflector, "_FIRST_PAUSE", 60)
+    async with served(things.handle) as api, running(api, seen):
+        for version in (2, 3, 4):
+            stream = await things.watcher()
+            stream.put_nowait(event("BOOKMARK", item("", version)))
+            stream.put_nowait(event("ERROR", {"kind": "Status", "code": 410, "message": "too old"}))
+    assert things.lists == 3
 
 
 async def test_a_resource_that_does_not_exist_is_empty_until_it_does(things: Things, seen: Seen) -> None:
