@@ -88,6 +88,15 @@ async def test_an_answer_lets_all_who_wait_for_it_go_at_once(waiting: Served) ->
     assert count("wait_seconds_count", answered="yes") == before + 20
 
 
+async def test_a_policy_that_comes_while_a_pod_waits_counts_for_it_and_for_those_after_it(waiting: Served) -> None:
+    (patient,) = await start(waiting, 1)
+    waiting.caches.put_accepted(accepted("mode: Auto\nnamespaces: {exclude: ['*']}"))
+    waiting.caches.put_model_pull(model_pull(UNKNOWN))
+
+    assert patch_of(await patient) == []
+    assert patch_of(await waiting.mutate(model_pod(UNKNOWN))) == []
+
+
 async def test_that_it_cannot_be_measured_is_an_answer_too(waiting: Served) -> None:
     begin = time.monotonic()
     (task,) = await start(waiting, 1)
