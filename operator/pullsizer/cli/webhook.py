@@ -80,9 +80,11 @@ async def run(settings: WebhookSettings) -> int:
 def _reflectors(api: KubeApi, settings: WebhookSettings, caches: Caches, certificate: Certificate) -> list[Reflector]:
     """One for each kind of object that admission knows about; those with a name are watched by it alone."""
 
-    def watch(name: str, path: str, put: Take, remove: Take, *, only: str = "") -> Reflector:
+    def watch(name: str, path: str, put: Take, remove: Take, *, only: str = "", optional: bool = False) -> Reflector:
         selector = f"metadata.name={only}" if only else ""
-        return Reflector(api, path, name=name, field_selector=selector, on_change=put, on_delete=remove)
+        return Reflector(
+            api, path, name=name, field_selector=selector, on_change=put, on_delete=remove, optional=optional
+        )
 
     def put_accepted(item: dict[str, Any]) -> None:
         caches.put_accepted(item)
@@ -96,14 +98,22 @@ def _reflectors(api: KubeApi, settings: WebhookSettings, caches: Caches, certifi
         watch("policy", f"/api/v1/{own}/configmaps", put_accepted, caches.remove_accepted, only=ACCEPTED_CONFIGMAP),
         watch("limitranges", "/api/v1/limitranges", caches.put_limit_range, caches.remove_limit_range),
         watch("namespaces", "/api/v1/namespaces", caches.put_namespace, caches.remove_namespace),
+        # Where we may not read them, KServe not being there yet or elsewhere, its shipped defaults are what holds.
         watch(
             "kserve-config",
             f"/api/v1/{kserve}/configmaps",
             caches.put_kserve_configmap,
             caches.remove_kserve_configmap,
             only=KSERVE_CONFIGMAP,
+            optional=True,
         ),
-        watch("storage-containers", containers, caches.put_storage_container, caches.remove_storage_container),
+        watch(
+            "storage-containers",
+            containers,
+            caches.put_storage_container,
+            caches.remove_storage_container,
+            optional=True,
+        ),
         watch("lease", leases, caches.put_lease, caches.remove_lease, only=LEASE),
         # A Secret that is gone takes no certificate with it: what was loaded is good until it ends.
         watch("certificate", f"/api/v1/{own}/secrets", certificate.put_secret, lambda _: None, only=LEAF_SECRET),

@@ -23,9 +23,11 @@ log = logging.getLogger(__name__)
 
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 30.0
+_FORBIDDEN: Final = 403
 _GONE: Final = 410
 _CALM: Final = 15.0
-"""Seconds between questions for a resource that does not exist: a CRD that nobody installed may stay away for ever."""
+"""Seconds between questions for what does not exist, or is not ours to read: that may stay so for ever, as with a CRD
+that nobody installed."""
 _IDENTITY: Final = ("name", "namespace", "uid", "labels", "resourceVersion")
 
 
@@ -38,6 +40,7 @@ class Reflector:
     :param on_change: an object is new or has changed; also called for each at the start
     :param on_delete: an object is gone; it holds at least name, namespace, uid and labels
     :param name: for logs and metrics
+    :param optional: where we have no right to it, it counts as empty until we have: others of ours need not wait
     :param inactivity: seconds of silence after which a watch counts as dead. Bookmarks come about once a minute
     """
 
@@ -51,11 +54,15 @@ class Reflector:
         on_change: Callable[[dict[str, Any]], None],
         on_delete: Callable[[dict[str, Any]], None],
         name: str,
+        optional: bool = False,
         inactivity: float = 100,
     ) -> None:
         self.synced = asyncio.Event()
         """Set once all that there is was handed to `on_change`, and ever after."""
         self.name = name
+        self._optional = optional
+        self._denied = False
+        """Whether it was never listed, and counts as empty for lack of the right to."""
         self._api = api
         self._path = path
         self._selectors = {"label_selector": label_selector, "field_selector": field_selector}
@@ -111,6 +118,14 @@ class Reflector:
             return
         kind = str(status or "connection") if isinstance(error, ClusterError) else "internal"
         WATCH_ERRORS.labels(self.name, kind).inc()
+        if status == _FORBIDDEN and self._optional and (self._denied or not self.synced.is_set()):
+            self._heard()
+            if not self._denied:
+                log.warning("no right to read, taken as empty until there is watch=%s error=%s", self.name, error)
+            self._denied = True
+            self.synced.set()
+            self._pause = _CALM
+            return
         self._pause = self._longer()
         log.warning("watch interrupted watch=%s error=%s retry_in=%.1f", self.name, error, self._pause)
 
@@ -125,6 +140,7 @@ class Reflector:
         self._heard()
         self._replace(whole["items"])
         self._version = whole["metadata"]["resourceVersion"]
+        self._denied = False
         self.synced.set()
 
     async def _watch(self) -> None:

@@ -191,7 +191,9 @@ class Controller:
             self._changed(key)
 
     def _watches(self) -> list[Reflector]:
-        def watch(name: str, path: str, put: Take, remove: Take, *, labels: str = "", only: str = "") -> Reflector:
+        def watch(
+            name: str, path: str, put: Take, remove: Take, *, labels: str = "", only: str = "", optional: bool = False
+        ) -> Reflector:
             fields = f"metadata.name={only}" if only else ""
             return Reflector(
                 self._api,
@@ -201,6 +203,7 @@ class Controller:
                 field_selector=fields,
                 on_change=put,
                 on_delete=remove,
+                optional=optional,
             )
 
         core = f"/api/v1/namespaces/{self._settings.namespace}"
@@ -218,18 +221,21 @@ class Controller:
             configmaps(
                 "accepted-policy", put=policy.put_accepted, remove=policy.remove_accepted, only=ACCEPTED_CONFIGMAP
             ),
+            # Where we may not read them, KServe not being there yet or elsewhere, its shipped defaults are what holds.
             watch(
                 "kserve-config",
                 f"/api/v1/namespaces/{self._settings.kserve_namespace}/configmaps",
                 self._put_kserve,
                 lambda _: self._put_kserve(None),
                 only=KSERVE_CONFIGMAP,
+                optional=True,
             ),
             watch(
                 "storage-containers",
                 f"/apis/{KSERVE_GROUP}/v1alpha1/clusterstoragecontainers",
                 self._put_storage_container,
                 self._remove_storage_container,
+                optional=True,
             ),
             secrets("ca", only=CA_SECRET),
             secrets("leaf", only=LEAF_SECRET),

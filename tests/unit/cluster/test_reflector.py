@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from pullsizer.cluster import KubeApi, Reflector, reflector
+from pullsizer.cluster.metrics import WATCH_ERRORS
 from tests.unit.cluster.api import Things, event, item, refusal, served
 
 
@@ -159,6 +160,40 @@ async def test_a_resource_that_does_not_exist_is_empty_until_it_does(things: Thi
         await asyncio.wait_for(found.synced.wait(), 10)
         assert seen.log == []
         await seen.until(("+", "a"))
+
+
+async def test_an_optional_resource_that_may_not_be_read_is_empty_until_it_may(
+    things: Things, seen: Seen, caplog: pytest.LogCaptureFixture
+) -> None:
+    refused = WATCH_ERRORS.labels("things", "403")
+    before = refused._value.get()
+    things.fail = [refusal(403), refusal(403)]
+    things.items = {"a": item("a", 1)}
+    async with served(things.handle) as api, running(api, seen, optional=True) as found:
+        await asyncio.wait_for(found.synced.wait(), 10)
+        assert seen.log == []
+        await seen.until(("+", "a"))
+    assert refused._value.get() == before + 2
+    assert caplog.text.count("taken as empty") == 1
+
+
+async def test_an_optional_resource_that_was_read_is_not_empty_for_a_right_that_was_taken_away(
+    things: Things, seen: Seen
+) -> None:
+    things.items = {"a": item("a", 1)}
+    async with served(things.handle) as api, running(api, seen, optional=True):
+        stream = await things.watcher()
+        things.fail = [refusal(403)]
+        stream.put_nowait(None)
+        await things.watcher()
+    assert seen.log == [("+", "a")]
+
+
+async def test_a_resource_that_must_be_read_is_not_synced_before_it_was(things: Things, seen: Seen) -> None:
+    things.fail = [refusal(403) for _ in range(1000)]
+    async with served(things.handle) as api, running(api, seen) as found:
+        await asyncio.sleep(0.1)
+        assert not found.synced.is_set()
 
 
 async def test_when_its_definition_is_deleted_so_are_all_objects(things: Things, seen: Seen) -> None:

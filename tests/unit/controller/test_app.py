@@ -80,6 +80,11 @@ async def test_pods_seen_before_their_service_count_once_it_is_there(controller:
     assert len(controller._keeper._desired) == 1
 
 
+async def test_of_all_that_it_watches_only_what_is_kserves_may_be_out_of_reach(controller: Controller) -> None:
+    optional = {reflector.name for reflector in controller._reflectors if reflector._optional}
+    assert optional == {"kserve-config", "storage-containers"}
+
+
 async def test_kopf_is_told_to_watch_and_to_write_nothing() -> None:
     found = registry(Told(), FakeApi(), dict.fromkeys(PLURALS, "v1"))
     assert {handler.id for handler in found._watching.get_all_handlers()} == set(PLURALS)
