@@ -208,6 +208,10 @@ class Measuring:
             return
         if found is not None:
             entry.measurement = found
+        if entry.measurement is None:
+            # A refresh failed, and what it would have kept is gone: the policy named another Hub meanwhile.
+            self._ask(entry, NEW)
+            return
         entry.failures = entry.failures + 1 if retry else 0
         self._schedule(entry)
         if found is None:

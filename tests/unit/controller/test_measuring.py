@@ -14,7 +14,7 @@ from pullsizer.controller.questions import Waiter
 from pullsizer.errors import MeasureError
 from pullsizer.model import Failure, ModelFacts, Source
 from pullsizer.modelpull import Measurement, source_key
-from pullsizer.policy import HubToken, Policy
+from pullsizer.policy import HubToken, Policy, SourceRules
 from tests.unit.controller.examples import FACTS, Hub, refused
 
 BERT = Source("hf://org/bert")
@@ -277,6 +277,27 @@ class TestPolicies:
             hub.hold[BERT.uri].set()
             await found.answer()
         assert len(hub.asked) == 2
+
+    async def test_a_hub_that_was_another_while_a_refresh_failed_is_asked_anew(self, hub: Hub) -> None:
+        hub.answers[BERT.uri] = refused("SourceUnavailable", 60)
+        unchanged, waiting, go = hub.unchanged, asyncio.Event(), asyncio.Event()
+
+        async def held(source: Source, facts: ModelFacts, *, token: str | None = None, rules: SourceRules) -> bool:
+            waiting.set()
+            await go.wait()
+            return await unchanged(source, facts, token=token, rules=rules)
+
+        hub.unchanged = held  # type: ignore[method-assign]
+        async with world(hub) as found:
+            found.measuring.seed("models", source_key(BERT), Measurement(FACTS, 0))
+            found.measuring.want(ONE, [BERT])
+            await waiting.wait()
+            elsewhere = {"sources": {"huggingFace": {"endpoint": "https://mirror.example.com"}}}
+            found.measuring.set_policy(Policy.model_validate(elsewhere))
+            found.measuring.set_policy(Policy())
+            go.set()
+            await found.until(lambda: hub.asked)
+            assert isinstance((await found.answer()).knowledge, Failure)
 
 
 class TestSlowSources:
