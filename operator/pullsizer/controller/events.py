@@ -96,7 +96,7 @@ class Recorder:
         self._told: dict[str, None] = {}
 
     def tell(self, note: Note) -> None:
-        """Sooner or later; never at all where too many wait, or it was told before."""
+        """Sooner or later; not at all where too many wait, until it happens again, or it was told before."""
         name = note.name()
         if name in self._told:
             return
@@ -106,6 +106,7 @@ class Recorder:
         try:
             self._notes.put_nowait(note)
         except asyncio.QueueFull:
+            del self._told[name]
             EVENTS.labels("dropped").inc()
 
     async def run(self) -> None:
@@ -120,8 +121,10 @@ class Recorder:
                 # 409: told before. 403 and 404: the namespace is going, or gone.
                 EVENTS.labels("repeated" if error.status == 409 else "failed").inc()
                 if error.status not in (403, 404, 409):
+                    self._told.pop(note.name(), None)  # told again when it happens again
                     log.warning("event not posted reason=%s error=%s", note.reason, error)
             except Exception:
+                self._told.pop(note.name(), None)
                 log.exception("event not posted reason=%s", note.reason)
 
 
