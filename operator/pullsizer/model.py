@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal
@@ -17,6 +18,9 @@ MEASURABLE: Final = frozenset({"hf", "http", "https"})
 """Schemes that the controller measures. For all others nobody needs to wait."""
 
 
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")  # RFC 3986
+
+
 @dataclass(frozen=True)
 class Source:
     """One thing to download, as the downloader is told: a URI and the filters that apply to its files."""
@@ -28,7 +32,7 @@ class Source:
     @cached_property
     def scheme(self) -> str:
         head, separator, _ = self.uri.partition("://")
-        return head.lower() if separator else ""
+        return head.lower() if separator and _SCHEME.fullmatch(head) else ""
 
     @property
     def pulled(self) -> bool:
@@ -46,8 +50,8 @@ class Source:
         may be part of a path. Where a `?` or `#` comes before it, either side may be the secret, and neither is shown.
         """
         scheme, separator, rest = self.uri.partition("://")
-        if not separator:
-            scheme, rest = "", self.uri
+        if not self.scheme:
+            scheme, separator, rest = "", "", self.uri
         hidden, at, rest = rest.rpartition("@")
         if at and ("?" in hidden or "#" in hidden):
             rest = "…"

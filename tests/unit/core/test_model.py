@@ -151,3 +151,10 @@ def test_a_folder_is_everything_below_it() -> None:
     assert source.selects("onnx/deep/model.onnx")
     assert not source.selects("onnx/old/model.onnx")
     assert not source.selects("model.onnx")
+
+
+def test_what_stands_before_the_slashes_is_a_scheme_only_if_it_can_be_one() -> None:
+    odd = Source("host?token=hf_SECRET://y")
+    assert odd.scheme == ""
+    assert odd.public_uri == "host"
+    assert Source("OCI+fetch://registry/model").scheme == "oci+fetch"
