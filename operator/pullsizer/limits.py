@@ -57,8 +57,7 @@ def namespace_limits(limit_ranges: Iterable[Mapping[str, Any]]) -> NamespaceLimi
             if item["type"] == "Container":
                 for name, amount in _amounts(item.get("default")).items():
                     default[name] = min(amount, default.get(name, amount))
-    found = NamespaceLimits(least, most, pod_most, ratio, default)
-    return found if found != UNLIMITED else UNLIMITED
+    return NamespaceLimits(least, most, pod_most, ratio, default)
 
 
 def _ratios(block: Mapping[str, Any] | None) -> dict[str, Fraction]:

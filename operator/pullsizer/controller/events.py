@@ -123,7 +123,7 @@ class Recorder:
                 if error.status not in (403, 404, 409):
                     self._told.pop(note.name(), None)  # told again when it happens again
                     log.warning("event not posted reason=%s error=%s", note.reason, error)
-            except Exception:
+            except Exception:  # one that our own code trips over must not end the telling of others
                 self._told.pop(note.name(), None)
                 log.exception("event not posted reason=%s", note.reason)
 

@@ -20,7 +20,7 @@ from pullsizer.overrides import NONE, Overrides
 from pullsizer.pod import Qos, Resources
 from pullsizer.policy import Policy, Tier
 from pullsizer.pulls import PullContainer
-from pullsizer.quantity import human, write
+from pullsizer.quantity import write
 from pullsizer.sizing.downloader import TUNED, hugging_face_downloader
 from pullsizer.sizing.law import Need, combined, hungriest, in_memory, need, request_for, round_memory
 
@@ -383,9 +383,3 @@ def _pod_max(inputs: Inputs) -> tuple[Amounts, Amounts]:
 
 def _left(amounts: Mapping[str, int], taken: Mapping[str, int]) -> Amounts:
     return {name: max(0, amount - taken.get(name, 0)) for name, amount in amounts.items()}
-
-
-def total(knowledge: tuple[Knowledge | None, ...]) -> str:
-    """The size of all sources for people, `unknown` where any is not known."""
-    known = [item.bytes for item in knowledge if isinstance(item, ModelFacts)]
-    return human(sum(known)) if known and len(known) == len(knowledge) else "unknown"

@@ -102,4 +102,4 @@ def test_what_does_not_concern_us_or_cannot_be_read_bounds_nothing(item: dict[st
 
 @pytest.mark.parametrize("item", [{}, {"spec": None}, {"spec": {}}, {"spec": {"limits": None}}])
 def test_an_empty_limit_range_bounds_nothing(item: dict[str, Any]) -> None:
-    assert namespace_limits([item]) is UNLIMITED
+    assert namespace_limits([item]) == UNLIMITED

@@ -9,7 +9,6 @@ from pullsizer.overrides import Overrides
 from pullsizer.pod import Resources
 from pullsizer.quantity import GI, MI
 from pullsizer.sizing import decide
-from pullsizer.sizing.decide import total
 from tests.unit.sizing.examples import (
     DISK,
     HTTP,
@@ -128,13 +127,6 @@ def test_a_model_of_unknown_size_is_in_no_tier() -> None:
 
 
 # -- in words ---------------------------------------------------------------------------------------------------------
-
-
-def test_the_size_of_all_sources_is_said_for_people() -> None:
-    assert total((SMALL, LARGE)) == "60.2 GB"
-    assert total((SMALL, None)) == "unknown"
-    assert total((NO_ANSWER,)) == "unknown"
-    assert total(()) == "unknown"
 
 
 def test_nothing_asked_for_is_no_annotation() -> None:
