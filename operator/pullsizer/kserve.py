@@ -31,10 +31,12 @@ class KServe:
 
     :param containers: names of init containers that pull models
     :param defaults: every value that KServe gives one
+    :param image: of its downloader; empty where that is not known
     """
 
     containers: frozenset[str] = frozenset({STORAGE_INITIALIZER})
     defaults: frozenset[Value] = SHIPPED
+    image: str = ""
 
 
 def kserve_configuration(configmap: Json | None, storage_containers: Iterable[Json]) -> KServe:
@@ -45,7 +47,9 @@ def kserve_configuration(configmap: Json | None, storage_containers: Iterable[Js
         block = json.loads(text) if text else {}
     except (ValueError, RecursionError):
         block = {}
+    image = ""
     if isinstance(block, dict):
+        image = str(block.get("image") or "")
         for resource in (CPU, MEMORY):
             for side in ("request", "limit"):
                 _note(defaults, resource, side, block.get(f"{resource}{side.capitalize()}"))
@@ -63,7 +67,7 @@ def kserve_configuration(configmap: Json | None, storage_containers: Iterable[Js
             continue
         defaults.update((name, "request", amount) for name, amount in resources.requests.items())
         defaults.update((name, "limit", amount) for name, amount in resources.limits.items())
-    return KServe(frozenset(names), frozenset(defaults))
+    return KServe(frozenset(names), frozenset(defaults), image)
 
 
 def _note(defaults: set[Value], resource: str, side: str, text: object) -> None:

@@ -12,22 +12,51 @@ from typing import Final, Literal
 Archive = Literal["", "tar", "tar.gz", "zip"]
 ARCHIVES: Final[tuple[Archive, ...]] = ("", "tar", "tar.gz", "zip")
 
+Basis = Literal["measured", "estimated"]
+BASES: Final[tuple[Basis, ...]] = ("measured", "estimated")
+
 NOT_PULLED: Final = frozenset({"pvc", "oci+native", "file"})
 """Schemes of sources that are mounted: no container downloads them."""
-MEASURABLE: Final = frozenset({"hf", "http", "https"})
-"""Schemes that the controller measures. For all others nobody needs to wait."""
 
+Store = Literal["hf", "s3", "gs", "azure", "azure-file", "git", "http", "oci", "modelscope", "hdfs"]
+"""What a model is pulled from. KServe's downloader has a client for each."""
+
+_STORE_OF: Final[dict[str, Store]] = {
+    "hf": "hf",
+    "s3": "s3",
+    "gs": "gs",
+    "oci": "oci",
+    "oci+fetch": "oci",
+    "modelscope": "modelscope",
+    "hdfs": "hdfs",
+    "webhdfs": "hdfs",
+    "http": "http",
+    "https": "http",
+}
+# As KServe's downloader tells them apart, in its order: v0.20.0, python/storage/kserve_storage/kserve_storage.py. The
+# last is as wide there: whatever has `.git` behind https is cloned.
+_STORES_BEHIND_HTTPS: Final[tuple[tuple[re.Pattern[str], Store], ...]] = (
+    (re.compile(r"https://(.+?)\.(?:blob\.core\.windows|z[0-9]{1,2}\.blob\.storage\.azure)\.net/(.+)"), "azure"),
+    (re.compile(r"https://(.+?)\.(?:file\.core\.windows|z[0-9]{1,2}\.file\.storage\.azure)\.net/(.+)"), "azure-file"),
+    (re.compile(r"https://.+\.git"), "git"),
+)
+SCHEMES: Final = frozenset(_STORE_OF) | NOT_PULLED
 
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")  # RFC 3986
 
 
 @dataclass(frozen=True)
 class Source:
-    """One thing to download, as the downloader is told: a URI and the filters that apply to its files."""
+    """One thing to download, as the downloader is told: a URI and the filters that apply to its files.
+
+    :param endpoint: of the store, where the container or a Secret of the user's names one; no part of the identity by
+        which admission finds facts
+    """
 
     uri: str
     allow: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    endpoint: str = ""
 
     @cached_property
     def scheme(self) -> str:
@@ -38,9 +67,17 @@ class Source:
     def pulled(self) -> bool:
         return bool(self.scheme) and self.scheme not in NOT_PULLED
 
+    @cached_property
+    def store(self) -> Store | None:
+        """What it is pulled from; None where no client of the downloader's is known for it."""
+        if self.scheme == "https":
+            return next((store for pattern, store in _STORES_BEHIND_HTTPS if pattern.search(self.uri)), "http")
+        return _STORE_OF.get(self.scheme)
+
     @property
     def measurable(self) -> bool:
-        return self.scheme in MEASURABLE
+        """Whether the controller can find out how big it is. For all others nobody needs to wait."""
+        return self.store is not None
 
     @property
     def public_uri(self) -> str:
@@ -91,16 +128,20 @@ class ModelFacts:
     :param files: number of files
     :param largest: bytes of the largest file
     :param archive: what the downloader will unpack, if anything
+    :param unpacked: bytes of what comes out of the archive; 0 where there is none, or it could not be told
     :param revision: what was measured, where the source has revisions (a commit of the Hub)
     :param etag: what the source named this version, for asking again cheaply
+    :param basis: `estimated` where a bound stands in for what could not be read
     """
 
     bytes: int
     files: int
     largest: int
     archive: Archive = ""
+    unpacked: int = 0
     revision: str = ""
     etag: str = ""
+    basis: Basis = "measured"
 
 
 @dataclass(frozen=True)

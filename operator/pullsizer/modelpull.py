@@ -11,12 +11,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
-from pullsizer.model import ARCHIVES, Archive, Failure, Knowledge, ModelFacts, Source
+from pullsizer.model import ARCHIVES, BASES, Failure, Knowledge, ModelFacts, Source
 from pullsizer.names import API_VERSION, INFERENCE_SERVICE, KIND, KSERVE_GROUP, ServiceKind
 
 Json = Mapping[str, Any]
+T = TypeVar("T")
 
 ANONYMOUS: Final = "anonymous"
 """Scope of what anybody may know. Only facts of this scope are shared between namespaces."""
@@ -138,6 +139,8 @@ def model_status(source: Source, measurement: Measurement) -> dict[str, Any]:
             "files": known.files,
             "largestFile": known.largest,
             "archive": known.archive,
+            "unpackedBytes": known.unpacked,
+            "basis": known.basis,
             "revision": known.revision,
             "etag": known.etag,
         }
@@ -159,7 +162,9 @@ def measurements(model_pull: Json) -> Iterator[tuple[str, Measurement]]:
                     bytes=int(item["bytes"]),
                     files=int(item["files"]),
                     largest=int(item["largestFile"]),
-                    archive=_archive(item.get("archive", "")),
+                    archive=_one_of(ARCHIVES, item.get("archive", "")),
+                    unpacked=int(item.get("unpackedBytes", 0)),
+                    basis=_one_of(BASES, item.get("basis", "measured")),
                     revision=str(item.get("revision", "")),
                     etag=str(item.get("etag", "")),
                 )
@@ -171,11 +176,11 @@ def measurements(model_pull: Json) -> Iterator[tuple[str, Measurement]]:
             continue
 
 
-def _archive(text: object) -> Archive:
-    for kind in ARCHIVES:
-        if text == kind:
-            return kind
-    raise ValueError("an archive of a kind that this version does not know")
+def _one_of(known: tuple[T, ...], text: object) -> T:
+    for word in known:
+        if text == word:
+            return word
+    raise ValueError("a word that this version does not know")
 
 
 def service_of(model_pull: Json) -> tuple[str, str] | None:

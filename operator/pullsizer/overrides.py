@@ -12,13 +12,14 @@ from typing import Final
 
 from pullsizer.errors import InvalidValue
 from pullsizer.names import CPU, GROUP, INJECT, MEMORY, RESOURCES, SIZING
-from pullsizer.policy import Mode, parse_mode
+from pullsizer.policy import Mode, Tune, parse_mode, parse_tune
 from pullsizer.quantity import parse_written, write
 from pullsizer.suggest import nearest
 
 PREFIX: Final = f"{GROUP}/"
 MODE: Final = f"{PREFIX}mode"
 MODEL_SIZE: Final = f"{PREFIX}model-size"
+TUNE: Final = f"{PREFIX}tune"
 _SIDES: Final = ("request", "limit")
 _RESOURCE_KEYS: Final = {f"{PREFIX}{resource}-{side}": (resource, side) for resource in RESOURCES for side in _SIDES}
 _ALIASES: Final = {
@@ -26,7 +27,7 @@ _ALIASES: Final = {
     for resource in (CPU, MEMORY)
     for side in _SIDES
 }
-KEYS: Final = frozenset({MODE, MODEL_SIZE, *_RESOURCE_KEYS, *_ALIASES})
+KEYS: Final = frozenset({MODE, MODEL_SIZE, TUNE, *_RESOURCE_KEYS, *_ALIASES})
 """All annotations that users may write."""
 
 
@@ -35,10 +36,12 @@ class Overrides:
     """What a person asked for. Amounts in millicores and bytes.
 
     :param model_size: bytes of the model; stands in for what was measured
+    :param tune: whether the downloader may be given other settings
     """
 
     mode: Mode | None = None
     model_size: int | None = None
+    tune: Tune | None = None
     requests: Mapping[str, int] = field(default_factory=dict)
     limits: Mapping[str, int] = field(default_factory=dict)
 
@@ -55,12 +58,13 @@ class Overrides:
         return Overrides(
             mode=self.mode or general.mode,
             model_size=self.model_size if self.model_size is not None else general.model_size,
+            tune=self.tune or general.tune,
             requests=requests,
             limits=limits,
         )
 
     def __bool__(self) -> bool:
-        return bool(self.mode or self.model_size is not None or self.requests or self.limits)
+        return bool(self.mode or self.tune or self.model_size is not None or self.requests or self.limits)
 
 
 NONE: Final = Overrides()
@@ -83,6 +87,7 @@ def parse_overrides(annotations: Mapping[str, str] | None) -> tuple[Overrides, t
         return NONE, ()
     mode: Mode | None = None
     size: int | None = None
+    tune: Tune | None = None
     amounts: dict[str, dict[str, int]] = {"request": {}, "limit": {}}
     problems: list[Problem] = []
     # Aliases first, so that our own names overwrite them.
@@ -93,6 +98,8 @@ def parse_overrides(annotations: Mapping[str, str] | None) -> tuple[Overrides, t
                 mode = parse_mode(value)
             elif key == MODEL_SIZE:
                 size = parse_written(value, MEMORY)
+            elif key == TUNE:
+                tune = parse_tune(value)
             else:
                 resource, side = _RESOURCE_KEYS[_ALIASES.get(key, key)]
                 amounts[side][resource] = parse_written(value, resource)
@@ -109,7 +116,7 @@ def parse_overrides(annotations: Mapping[str, str] | None) -> tuple[Overrides, t
                 )
             )
             del amounts["request"][resource], amounts["limit"][resource]
-    return Overrides(mode, size, amounts["request"], amounts["limit"]), tuple(problems)
+    return Overrides(mode, size, tune, amounts["request"], amounts["limit"]), tuple(problems)
 
 
 def unknown_keys(annotations: Mapping[str, str] | None) -> tuple[Problem, ...]:

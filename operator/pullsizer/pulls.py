@@ -7,11 +7,11 @@ service's spec is only a hint, for measuring early.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pullsizer.kserve import KServe
-from pullsizer.model import Source, parse_patterns
+from pullsizer.model import Source, Store, parse_patterns
 from pullsizer.names import (
     INFERENCE_SERVICE,
     ISVC_COMPONENT_LABEL,
@@ -28,6 +28,13 @@ from pullsizer.pod import Medium, is_sidecar, medium_of
 
 Json = Mapping[str, Any]
 
+_ENDPOINTS: Final[Mapping[Store, tuple[str, ...]]] = {
+    # Variables by which the downloader's own clients are sent elsewhere, the first that is set.
+    "hf": ("HF_ENDPOINT",),
+    "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+    "gs": ("STORAGE_EMULATOR_HOST",),
+    "modelscope": ("MODELSCOPE_DOMAIN",),
+}
 _ALLOW: Final = "STORAGE_ALLOW_PATTERNS"
 _IGNORE: Final = "STORAGE_IGNORE_PATTERNS"
 TOKENIZER_FILES: Final = (
@@ -97,12 +104,19 @@ def pull_containers(pod: Json, kserve: KServe) -> Iterator[PullContainer]:
         }
         args = [str(arg) for arg in container.get("args") or ()]
         allow, ignore = parse_patterns(environment.get(_ALLOW)), parse_patterns(environment.get(_IGNORE))
-        sources = tuple(Source(uri, allow, ignore) for uri in args[::2])
-        pulled = tuple(source for source in sources if source.pulled)
+        sources = (Source(uri, allow, ignore) for uri in args[::2])
+        pulled = tuple(_where(source, environment) for source in sources if source.pulled)
         if pulled:
             folder = args[1] if len(args) > 1 else "/mnt/models"
             medium = medium_of(spec, container, folder)
             yield PullContainer(index, name, container.get("image", ""), pulled, environment, medium)
+
+
+def _where(source: Source, environment: Mapping[str, str]) -> Source:
+    """The source with the endpoint that the container's variables name."""
+    names = _ENDPOINTS.get(source.store, ()) if source.store else ()
+    endpoint = next((environment[name] for name in names if environment.get(name)), "")
+    return replace(source, endpoint=endpoint) if endpoint else source
 
 
 def pull_hints(service: Json) -> tuple[PullHint, ...]:

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass, field
 
 from pullsizer.cluster import KubeApi
 from pullsizer.errors import ClusterError, MeasureError, NotFound
 from pullsizer.policy import HubToken
+from pullsizer.sources.access import Access
 
 _RETRY: float = 60
 """Seconds. Somebody has to make the Secret, or allow us to read it, and is likely at it."""
 
 
-@dataclass(frozen=True)
-class Credential:
-    """A token, and the scope of whatever is learnt with it: this very version of this very Secret."""
-
-    scope: str
-    token: str = field(repr=False)
-
-
-async def hub_token(api: KubeApi, namespace: str, rule: HubToken) -> Credential:
+async def hub_token(api: KubeApi, namespace: str, rule: HubToken) -> Access:
     """From the Secret in the namespace of the service.
 
     :raises MeasureError: with a reason that says what is missing, never what is there
@@ -46,4 +38,4 @@ async def hub_token(api: KubeApi, namespace: str, rule: HubToken) -> Credential:
     if not token or not token.isprintable() or " " in token:
         raise MeasureError("TokenInvalid", f"{where} holds no token under {rule.key!r}", _RETRY)
     metadata = secret["metadata"]
-    return Credential(f"{namespace}/{metadata['uid']}/{metadata['resourceVersion']}", token)
+    return Access(f"{namespace}/{metadata['uid']}/{metadata['resourceVersion']}", {"HF_TOKEN": token})

@@ -15,14 +15,14 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
-from pullsizer.controller.credentials import Credential
 from pullsizer.controller.metrics import MEASURE_SECONDS, MEASURE_WAITING, MEASUREMENTS
 from pullsizer.controller.questions import Asks, Key, Question, Waiter
 from pullsizer.controller.slots import Slots
 from pullsizer.errors import MeasureError
-from pullsizer.model import MEASURABLE, Failure, Source
+from pullsizer.model import Failure, Source
 from pullsizer.modelpull import ANONYMOUS, Measurement, source_key
 from pullsizer.policy import HubToken, Policy
+from pullsizer.sources.access import STRANGER, Access
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Measuring:
         measurer: Asks,
         *,
         concurrency: int,
-        credential: Callable[[str, HubToken], Awaitable[Credential]],
+        credential: Callable[[str, HubToken], Awaitable[Access]],
         answered: Callable[[Waiter], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -221,7 +221,7 @@ class Measuring:
                 self._join(waiter, entry.source, waiter.namespace)
             self._answered(waiter)
 
-    async def _credential_of(self, namespace: str, source: Source) -> Credential:
+    async def _credential_of(self, namespace: str, source: Source) -> Access:
         rule = self._token_rule(namespace, source)
         if rule is None:
             raise MeasureError("TokenNotAllowed", "the policy allows this namespace no token", _LONGEST_RETRY)
@@ -230,24 +230,22 @@ class Measuring:
     async def _measure(self, entry: Question, policy: Policy) -> tuple[Measurement | None, bool]:
         """What was found, if it is news, and whether it failed. Never raises."""
         source, facts, rules = entry.source, entry.facts, policy.sources
-        scheme = source.scheme if source.scheme in MEASURABLE else "other"
+        scheme = source.store or "other"
         began = time.perf_counter()
-        scope, reason = ANONYMOUS, "Measured"
+        access, reason = STRANGER, "Measured"
         try:
-            token = None
             if entry.namespace:
-                credential = await self._credential_of(entry.namespace, source)
-                scope, token = credential.scope, credential.token
-            same_scope = entry.measurement is not None and entry.measurement.scope == scope
+                access = await self._credential_of(entry.namespace, source)
+            same_scope = entry.measurement is not None and entry.measurement.scope == access.scope
             if (
                 facts is not None
                 and same_scope
-                and await self._measurer.unchanged(source, facts, token=token, rules=rules)
+                and await self._measurer.unchanged(source, facts, access=access, rules=rules)
             ):
                 reason = "Unchanged"
             else:
-                facts = await self._measurer.measure(source, token=token, rules=rules)
-            return Measurement(facts, self._clock(), scope), False
+                facts = await self._measurer.measure(source, access=access, rules=rules)
+            return Measurement(facts, self._clock(), access.scope), False
         except MeasureError as error:
             reason = error.reason
             failure = Failure(reason, str(error), self._retry_after(entry.failures + 1, error.retry_after))
@@ -263,4 +261,4 @@ class Measuring:
             # What was true yesterday is a better guide than nothing.
             log.warning("refresh failed, keeping what is known source=%s reason=%s", source.public_uri, reason)
             return None, True
-        return Measurement(failure, self._clock(), scope), True
+        return Measurement(failure, self._clock(), access.scope), True

@@ -9,15 +9,16 @@ from typing import NamedTuple, Protocol
 from pullsizer.model import ModelFacts, Source
 from pullsizer.modelpull import Measurement
 from pullsizer.policy import SourceRules
+from pullsizer.sources.access import STRANGER, Access
 
 
 class Asks(Protocol):
     """`sources.measure.Measurer`, as far as it is used here."""
 
-    async def measure(self, source: Source, *, token: str | None = None, rules: SourceRules) -> ModelFacts: ...
+    async def measure(self, source: Source, *, access: Access = STRANGER, rules: SourceRules) -> ModelFacts: ...
 
     async def unchanged(
-        self, source: Source, facts: ModelFacts, *, token: str | None = None, rules: SourceRules
+        self, source: Source, facts: ModelFacts, *, access: Access = STRANGER, rules: SourceRules
     ) -> bool: ...
 
 

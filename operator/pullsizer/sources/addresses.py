@@ -76,12 +76,17 @@ class EgressRules:
     def of(cls, rules: SourceRules) -> EgressRules:
         """What a policy allows. An endpoint on an odd host (`http://127.1`) opens nothing."""
         networks = tuple(ip_network(text) for text in rules.allow_cidrs)
-        try:
-            hub = urlsplit(rules.hugging_face.endpoint)
-            port = hub.port or (443 if hub.scheme == "https" else 80)
-            return cls(networks, frozenset({(normal_host(hub.hostname or ""), port)}))
-        except ValueError:
-            return cls(networks)
+        named = (rules.hugging_face.endpoint, rules.s3.endpoint, *rules.allow_endpoints)
+        return cls(networks, frozenset(found for url in named if url and (found := _server(url))))
+
+
+def _server(url: str) -> tuple[str, int] | None:
+    """Host and port of an endpoint."""
+    try:
+        parts = urlsplit(url)
+        return normal_host(parts.hostname or ""), parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        return None
 
 
 def allowed(address: Address, rules: EgressRules) -> bool:

@@ -20,16 +20,17 @@ from yarl import URL
 
 from pullsizer.errors import MeasureError
 from pullsizer.model import ModelFacts, Source
+from pullsizer.policy import SourceRules
 from pullsizer.sources import bridge
+from pullsizer.sources.access import Access
 from pullsizer.sources.addresses import normal_host
 from pullsizer.sources.client import Client
 from pullsizer.sources.failures import failure, retry_after, shown
 from pullsizer.sources.listings import Listing, Listings
+from pullsizer.sources.manners import HUB_CALLS
 
 T = TypeVar("T")
 
-CALLS: Final = 72
-"""At once: 200 new services are three rounds, at 300 ms a call about a second. Each waits in a thread."""
 _ANSWER: Final = 16 << 20
 """Bytes: some 50,000 files at 330 bytes each. The largest repositories that are models have a few thousand."""
 _MOST_BYTES: Final = (1 << 63) - 1
@@ -79,21 +80,26 @@ class HuggingFace:
     def __init__(self, client: Client) -> None:
         bridge.install()
         self._client = client
-        self._pool = ThreadPoolExecutor(CALLS, "hub")
+        self._pool = ThreadPoolExecutor(HUB_CALLS, "hub")  # each question waits in a thread
         self._large = asyncio.Lock()
         self._listings = Listings()
-        self._paused: dict[tuple[str, str], float] = {}
 
-    async def measure(self, source: Source, endpoint: str, token: str | None) -> ModelFacts:
-        repo, token = parse(source.uri), _checked(token)
+    def host(self, source: Source, access: Access, rules: SourceRules) -> str:
+        parse(source.uri)
+        return _origin(_endpoint(source, rules)).host or ""
+
+    async def measure(self, source: Source, access: Access, rules: SourceRules) -> ModelFacts:
+        endpoint = _endpoint(source, rules)
+        repo, token = parse(source.uri), _token(access)
         key = (endpoint, repo, _scope(token))
         listing = await self._listings.get(key, partial(self._listing, repo, endpoint, token))
         if len(listing.files) * (1 + len(source.allow) + len(source.ignore)) > 10_000:  # some 10 ms: not on the loop
             return await asyncio.get_running_loop().run_in_executor(self._pool, _facts, listing, source)
         return _facts(listing, source)
 
-    async def unchanged(self, source: Source, facts: ModelFacts, endpoint: str, token: str | None) -> bool:
-        repo, token = parse(source.uri), _checked(token)
+    async def unchanged(self, source: Source, facts: ModelFacts, access: Access, rules: SourceRules) -> bool:
+        endpoint = _endpoint(source, rules)
+        repo, token = parse(source.uri), _token(access)
         if repo.pinned:
             return repo.revision == facts.revision
         api = HfApi(endpoint=endpoint, token=False)
@@ -108,7 +114,6 @@ class HuggingFace:
 
     async def _call(self, ask: Callable[[], T], repo: Repo, endpoint: str, token: str | None) -> T:
         """What a question to the library returns; all that it may raise becomes a `MeasureError`."""
-        loop = asyncio.get_running_loop()
         origin = _origin(endpoint)
         about = f"the Hub at {origin.host}"
         large = over = False
@@ -133,16 +138,10 @@ class HuggingFace:
             kept = [(name, found.headers[name]) for name in _HEADERS_KEPT if name in found.headers]
             return httpx2.Response(found.status, headers=kept, content=found.body, request=request)
 
-        paused = self._paused.get((endpoint, _scope(token)), 0) - loop.time()
-        if paused > 0:
-            raise failure("RateLimited", f"{about} asked for fewer questions for a while", paused)
         try:
             return await bridge.call(ask, send, self._pool)
         except HfHubHTTPError as error:
-            found = _explained(error, repo, about)
-            if found.reason == "RateLimited":
-                self._pause((endpoint, _scope(token)), found.retry_after)
-            raise found from None
+            raise _explained(error, repo, about) from None
         except MeasureError:
             raise
         except Exception:  # noqa: BLE001 - what the library makes of an answer of any shape; its text may hold the answer
@@ -152,31 +151,29 @@ class HuggingFace:
             if large:
                 self._large.release()
 
-    def _pause(self, key: tuple[str, str], seconds: float) -> None:
-        """The Hub limits by account and address, not by repository: who was refused once is refused for all."""
-        now = asyncio.get_running_loop().time()
-        self._paused = {other: until for other, until in self._paused.items() if until > now}
-        self._paused[key] = now + seconds
-
     async def close(self) -> None:
         await self._listings.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _origin(endpoint: str) -> URL:
-    """Scheme, host and port of the administrator's Hub; a token goes nowhere else."""
+    """Scheme, host and port of the Hub; a token goes nowhere else."""
     try:
         origin = URL(endpoint).origin()
         normal_host(origin.raw_host or "")
     except ValueError:
-        sentence = "sources.huggingFace.endpoint is not the URL of a Hub; correct the policy"
+        sentence = "the endpoint is no URL of a Hub; correct HF_ENDPOINT, or the policy's sources.huggingFace.endpoint"
         raise failure("InvalidURI", sentence) from None
     return origin
 
 
-def _checked(token: str | None) -> str | None:
-    """A Secret's text as a token: files that Secrets are made from like to end with a line break."""
-    token = (token or "").strip() or None
+def _endpoint(source: Source, rules: SourceRules) -> str:
+    """The Hub that the container names, or else the administrator's."""
+    return source.endpoint.rstrip("/") or rules.hugging_face.endpoint
+
+
+def _token(access: Access) -> str | None:
+    token = access.get("HF_TOKEN") or None
     if token and not _TOKEN.fullmatch(token):
         raise failure(
             "Unauthorized", "what the Secret holds for the Hub is not a token; it has spaces or odd characters"

@@ -7,27 +7,52 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
-from typing import Final, NoReturn, Self
+from typing import Final, NoReturn, Protocol, Self
 
-from pullsizer.model import MEASURABLE, NOT_PULLED, ModelFacts, Source
+from pullsizer.model import NOT_PULLED, SCHEMES, ModelFacts, Source, Store
 from pullsizer.policy import SourceRules
-from pullsizer.sources import huggingface, web
+from pullsizer.sources.access import STRANGER, Access
 from pullsizer.sources.addresses import EgressRules
 from pullsizer.sources.client import Client
 from pullsizer.sources.egress import Door
 from pullsizer.sources.failures import failure, shown
+from pullsizer.sources.huggingface import HuggingFace
+from pullsizer.sources.manners import Manners
 from pullsizer.sources.resolve import Resolver
 from pullsizer.sources.tls import make_context
 from pullsizer.sources.upstream import Upstream
+from pullsizer.sources.web import Web
 from pullsizer.suggest import nearest
 
-_NOT_YET: Final = frozenset({"azure", "gs", "hdfs", "modelscope", "oci", "s3", "webhdfs", "git"})
-"""Schemes that KServe downloads and nobody measures."""
-_KNOWN: Final = MEASURABLE | NOT_PULLED | _NOT_YET
 _MOST_PATTERNS: Final = 1024
 _LONGEST_PATTERNS: Final = 64 << 10
 """Characters of all patterns together. Each is held against each file, 50,000 of them at most, in a thread that all
 namespaces share and that nobody can stop: more would be somebody's way to hold the others up."""
+
+
+class StoreClient(Protocol):
+    """Asks one kind of store."""
+
+    def host(self, source: Source, access: Access, rules: SourceRules) -> str:
+        """Who will be asked, for counting questions by host.
+
+        :raises MeasureError: InvalidURI and the like: nobody needs to be asked
+        """
+        ...
+
+    async def measure(self, source: Source, access: Access, rules: SourceRules) -> ModelFacts:
+        """How big the model is.
+
+        :raises MeasureError: why that is not known
+        """
+        ...
+
+    async def unchanged(self, source: Source, facts: ModelFacts, access: Access, rules: SourceRules) -> bool:
+        """Whether what was measured is still what there is.
+
+        :raises MeasureError: why that is not known
+        """
+        ...
 
 
 class Measurer:
@@ -42,17 +67,17 @@ class Measurer:
         self._door = Door(upstream=Upstream.of(environ), resolver=resolver, tls=self._tls)
         self._client = Client(self._door, self._tls)
         self._rules: SourceRules | None = None
-        self._hub_room = asyncio.Semaphore(huggingface.CALLS)
-        self._web_room = asyncio.Semaphore(web.CALLS)
+        self._manners = Manners()
+        self._stores: dict[Store, StoreClient] = {}
         self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._door)
             await stack.enter_async_context(self._client)
-            self._hub = huggingface.HuggingFace(self._client)
-            stack.push_async_callback(self._hub.close)
-            self._web = web.Web(self._client)
+            hub = HuggingFace(self._client)
+            stack.push_async_callback(hub.close)
+            self._stores = {"hf": hub, "http": Web(self._client)}
             self._open = stack.pop_all()
         return self
 
@@ -61,42 +86,40 @@ class Measurer:
     ) -> None:
         await self._open.aclose()
 
-    async def measure(self, source: Source, *, token: str | None = None, rules: SourceRules) -> ModelFacts:
+    async def measure(self, source: Source, *, access: Access = STRANGER, rules: SourceRules) -> ModelFacts:
         """How big the model is.
 
-        :param token: for the Hub; never sent to any other server
+        :param access: never used for any other server than the source's own
         :raises MeasureError: why that is not known; `rules.timeout` after its turn came at the latest
         """
-        async with self._bounded(source, rules):
-            if source.scheme == "hf":
-                return await self._hub.measure(source, rules.hugging_face.endpoint, token)
-            return await self._web.measure(source.uri)
+        async with self._turn(source, access, rules) as store:
+            return await store.measure(source, access, rules)
 
     async def unchanged(
-        self, source: Source, facts: ModelFacts, *, token: str | None = None, rules: SourceRules
+        self, source: Source, facts: ModelFacts, *, access: Access = STRANGER, rules: SourceRules
     ) -> bool:
-        """Whether what was measured is still what there is; asks less than measuring again would.
+        """Whether what was measured is still what there is; asks less than measuring again would, where it can.
 
         :raises MeasureError: as `measure`
         """
-        async with self._bounded(source, rules):
-            if source.scheme == "hf":
-                return await self._hub.unchanged(source, facts, rules.hugging_face.endpoint, token)
-            return await self._web.measure(source.uri) == facts
+        async with self._turn(source, access, rules) as store:
+            return await store.unchanged(source, facts, access, rules)
 
     @asynccontextmanager
-    async def _bounded(self, source: Source, rules: SourceRules) -> AsyncIterator[None]:
-        if not source.measurable:
+    async def _turn(self, source: Source, access: Access, rules: SourceRules) -> AsyncIterator[StoreClient]:
+        store = self._stores.get(source.store) if source.store else None
+        if store is None or source.store is None:
             _refuse(source)
         _check_patterns(source)
         if rules is not self._rules:
             self._door.replace(EgressRules.of(rules))
             self._rules = rules
-        # Time counts from here: after a restart there may be thousands to measure, and waiting is not their fault.
-        async with self._hub_room if source.scheme == "hf" else self._web_room:
+        host = store.host(source, access, rules)
+        async with self._manners.turn(source.store, host, access.scope):
+            # Time counts from here: after a restart there may be thousands to measure, and waiting is not their fault.
             try:
                 async with asyncio.timeout(rules.timeout):
-                    yield
+                    yield store
             except TimeoutError:
                 raise failure(
                     "Timeout", f"{shown(source.public_uri)} was not measured within {rules.timeout:g} seconds"
@@ -122,9 +145,11 @@ def _refuse(source: Source) -> NoReturn:
         )
     if scheme in NOT_PULLED:
         raise failure("NothingToPull", f"{scheme}:// is mounted, not downloaded: there is nothing to size")
-    if scheme in _NOT_YET:
+    if source.store is not None:
         raise failure(
             "UnsupportedSource",
             f"{scheme}:// is not measured yet; write the model's size into the annotation pullsizer.dev/model-size",
         )
-    raise failure("UnknownScheme", f"{shown(scheme)} is no scheme that models are pulled from{nearest(scheme, _KNOWN)}")
+    raise failure(
+        "UnknownScheme", f"{shown(scheme)} is no scheme that models are pulled from{nearest(scheme, SCHEMES)}"
+    )

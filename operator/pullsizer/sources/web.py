@@ -9,12 +9,12 @@ from typing import Final, NoReturn
 from yarl import URL
 
 from pullsizer.model import Archive, ModelFacts, Source
+from pullsizer.policy import SourceRules
+from pullsizer.sources.access import Access
 from pullsizer.sources.addresses import normal_host
 from pullsizer.sources.client import REDIRECTED, REDIRECTS, Answer, Client
 from pullsizer.sources.failures import failure, retry_after, shown
 
-CALLS: Final = 16
-"""A quarter of what the Hub gets. Anybody can put up a slow web server: it holds up only others of its kind."""
 _MOST_BYTES: Final = (1 << 63) - 1
 _ETAG: Final = re.compile(r'(?:W/)?"[!#-~]{0,200}"')
 _RANGE: Final = re.compile(r"bytes (?:[0-9]+-[0-9]+|\*)/([0-9]{1,19})")
@@ -22,8 +22,6 @@ _LENGTH: Final = re.compile(r"[0-9]{1,19}")
 # Where HEAD is answered by these, GET may still work: presigned URLs are signed for one method, and not every server
 # knows HEAD.
 _HEAD_REFUSED: Final = frozenset({400, 403, 405, 406, 501})
-# As KServe's downloader tells: what is Azure's goes to Azure's client, what is git's to git's.
-_AZURE: Final = re.compile(r".+\.(?:blob|file)\.core\.windows\.net|.+\.z[0-9]{1,2}\.(?:blob|file)\.storage\.azure\.net")
 _TYPES: Final = MimeTypes()
 """Not the module's own functions: those also read files of the machine they run on."""
 
@@ -31,7 +29,7 @@ _TYPES: Final = MimeTypes()
 def parse(uri: str) -> URL:
     """The URL of a single file.
 
-    :raises MeasureError: InvalidURI; UnsupportedSource for what the downloader takes as something else than a file
+    :raises MeasureError: InvalidURI; UnsupportedSource for a URL with credentials in it
     """
     host: str | None
     try:
@@ -44,10 +42,6 @@ def parse(uri: str) -> URL:
         raise failure("InvalidURI", f"{shown(Source(uri).public_uri)} is not a URL; write it as https://host/path/file")
     if url.raw_user or url.raw_password:
         raise failure("UnsupportedSource", f"a URI on {shown(host)} holds credentials, which the operator never uses")
-    if url.scheme == "https" and _AZURE.fullmatch(host):
-        raise failure("UnsupportedSource", "models in Azure's storage are not measured yet")
-    if url.path.endswith(".git"):
-        raise failure("UnsupportedSource", "models in git repositories are not measured yet")
     if not url.name:
         raise failure(
             "InvalidURI", f"the URI on {shown(host)} names no file; the downloader needs one at the end of the path"
@@ -73,8 +67,14 @@ class Web:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def measure(self, uri: str) -> ModelFacts:
-        url = parse(uri)
+    def host(self, source: Source, access: Access, rules: SourceRules) -> str:
+        return normal_host(parse(source.uri).raw_host or "")
+
+    async def unchanged(self, source: Source, facts: ModelFacts, access: Access, rules: SourceRules) -> bool:
+        return await self.measure(source, access, rules) == facts
+
+    async def measure(self, source: Source, access: Access, rules: SourceRules) -> ModelFacts:
+        url = parse(source.uri)
         about = shown(url.raw_host or "")
         found = await self._follow("HEAD", url, about)
         # Some servers answer every HEAD with a length of 0: that is not believed before GET says so, too.
