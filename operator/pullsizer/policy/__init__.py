@@ -7,7 +7,7 @@ wrong with it and the remedy.
 from pullsizer.policy.fields import MODES, Mode, Profile, Tune, parse_mode, parse_tune
 from pullsizer.policy.policy import DEFAULT, WEBHOOK_TIMEOUT_SECONDS, Policy
 from pullsizer.policy.resources import Amounts, Bounds, Limits, ResourceBlock, Tier
-from pullsizer.policy.sources import HubToken, SourceRules
+from pullsizer.policy.sources import HubToken, HuggingFace, SourceRules
 from pullsizer.policy.text import load_policy
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Amounts",
     "Bounds",
     "HubToken",
+    "HuggingFace",
     "Limits",
     "Mode",
     "Policy",

@@ -9,6 +9,7 @@ from typing import Any
 from pullsizer.errors import MeasureError
 from pullsizer.model import ModelFacts, Source
 from pullsizer.policy import SourceRules
+from pullsizer.sources.access import STRANGER, Access
 
 FACTS = ModelFacts(bytes=2_000_000_000, files=3, largest=1_900_000_000, revision="r1")
 
@@ -71,8 +72,9 @@ class Hub:
         self.with_token: dict[str, ModelFacts | Exception] = {}
         self.hold: dict[str, asyncio.Event] = {}
 
-    async def measure(self, source: Source, *, token: str | None = None, rules: SourceRules) -> ModelFacts:
+    async def measure(self, source: Source, *, access: Access = STRANGER, rules: SourceRules) -> ModelFacts:
         self.asked.append(source.uri)
+        token = access.get("HF_TOKEN") or None
         self.tokens.append(token)
         if source.uri in self.hold:
             await self.hold[source.uri].wait()
@@ -82,7 +84,7 @@ class Hub:
         return answer
 
     async def unchanged(
-        self, source: Source, facts: ModelFacts, *, token: str | None = None, rules: SourceRules
+        self, source: Source, facts: ModelFacts, *, access: Access = STRANGER, rules: SourceRules
     ) -> bool:
         self.checked[source.uri] += 1
         if source.uri in self.answers and isinstance(self.answers[source.uri], Exception):

@@ -22,7 +22,7 @@ def api(**data: str) -> FakeApi:
 
 async def test_the_scope_is_the_very_version_of_the_secret() -> None:
     found = await hub_token(api(HF_TOKEN="hf_abc\n"), "models", RULE)
-    assert (found.scope, found.token) == ("models/u/7", "hf_abc")
+    assert (found.scope, found.get("HF_TOKEN")) == ("models/u/7", "hf_abc")
     assert "hf_abc" not in repr(found)
 
 

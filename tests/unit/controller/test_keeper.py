@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from pullsizer.controller import keeper as module
-from pullsizer.controller.credentials import Credential
 from pullsizer.controller.events import Note
 from pullsizer.controller.inventory import Inventory, ServiceKey, read_service
 from pullsizer.controller.keeper import Keeper
@@ -17,6 +16,7 @@ from pullsizer.controller.measuring import Measuring
 from pullsizer.controller.questions import Waiter
 from pullsizer.errors import ClusterError
 from pullsizer.policy import HubToken, Policy
+from pullsizer.sources.access import Access
 from tests.unit.controller.examples import Hub, ended, isvc, pod, refused
 from tests.unit.controller.fake import FakeApi
 
@@ -38,7 +38,7 @@ class World:
             self.api, self.inventory, self.measuring, self.in_force, tell=self.notes.append, grace=0.05
         )
 
-    async def _token(self, namespace: str, rule: HubToken) -> Credential:
+    async def _token(self, namespace: str, rule: HubToken) -> Access:
         raise AssertionError
 
     def _answered(self, waiter: Waiter) -> None:

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from pullsizer.controller import measuring, slots
-from pullsizer.controller.credentials import Credential
+from pullsizer.controller import asking, slots
 from pullsizer.controller.measuring import Measuring
 from pullsizer.controller.questions import Waiter
 from pullsizer.errors import MeasureError
 from pullsizer.model import Failure, ModelFacts, Source
 from pullsizer.modelpull import Measurement, source_key
 from pullsizer.policy import HubToken, Policy, SourceRules
+from pullsizer.sources.access import STRANGER, Access
 from tests.unit.controller.examples import FACTS, Hub, refused
 
 BERT = Source("hf://org/bert")
@@ -25,12 +25,12 @@ class World:
     def __init__(self, hub: Hub, concurrency: int) -> None:
         self.now = 1_000_000.0
         self.told: list[Waiter] = []
-        self.secret: Credential | MeasureError = Credential("models/uid/7", "hf_token")
+        self.secret: Access | MeasureError = Access("models/uid/7", {"HF_TOKEN": "hf_token"})
         self.measuring = Measuring(
             hub, concurrency=concurrency, credential=self._token, answered=self.told.append, clock=lambda: self.now
         )
 
-    async def _token(self, namespace: str, rule: HubToken) -> Credential:
+    async def _token(self, namespace: str, rule: HubToken) -> Access:
         assert namespace in rule.namespaces
         if isinstance(self.secret, MeasureError):
             raise self.secret
@@ -97,7 +97,7 @@ async def test_a_failure_is_an_answer_with_its_reason_and_when_it_is_tried_again
 
 
 async def test_failures_are_tried_again_later_and_later(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measuring, "_FIRST_RETRY", 0.01)
+    monkeypatch.setattr(asking, "_FIRST_RETRY", 0.01)
     hub.answers[BERT.uri] = refused("SourceUnavailable", 0)
     async with world(hub) as found:
         found.measuring.want(ONE, [BERT])
@@ -182,7 +182,7 @@ async def test_nobody_is_asked_for_those_who_went_away(hub: Hub) -> None:
         found.measuring.want(ONE, [BERT])
         found.measuring.forget(ONE)
         await asyncio.sleep(0.05)
-        assert found.measuring._entries == {}
+        assert found.measuring._questions == {}
     assert not hub.checked
 
 
@@ -282,10 +282,10 @@ class TestPolicies:
         hub.answers[BERT.uri] = refused("SourceUnavailable", 60)
         unchanged, waiting, go = hub.unchanged, asyncio.Event(), asyncio.Event()
 
-        async def held(source: Source, facts: ModelFacts, *, token: str | None = None, rules: SourceRules) -> bool:
+        async def held(source: Source, facts: ModelFacts, *, access: Access = STRANGER, rules: SourceRules) -> bool:
             waiting.set()
             await go.wait()
-            return await unchanged(source, facts, token=token, rules=rules)
+            return await unchanged(source, facts, access=access, rules=rules)
 
         hub.unchanged = held  # type: ignore[method-assign]
         async with world(hub) as found:
@@ -314,7 +314,7 @@ class TestSlowSources:
     ) -> None:
         monkeypatch.setattr(slots, "PATIENCE", 0.01)
         monkeypatch.setattr(slots, "SLOW_OF_ONE", 3)
-        monkeypatch.setattr(measuring, "_CROWDED", 0.01)
+        monkeypatch.setattr(asking, "_CROWDED", 0.01)
         tarpits = [Source(f"https://tarpit/{number}") for number in range(20)]
         hub.hold.update((source.uri, asyncio.Event()) for source in tarpits)
         async with world(hub, concurrency=1) as found:

@@ -20,9 +20,9 @@ from pullsizer.pulls import TOKENIZER_FILES
         ("HF://meta/llama", "hf", True, True),
         ("https://example.com/model.tar.gz", "https", True, True),
         ("http://example.com/model.bin", "http", True, True),
-        ("s3://bucket/key", "s3", True, False),
-        ("gs://bucket/key", "gs", True, False),
-        ("oci://registry/model:1", "oci", True, False),
+        ("s3://bucket/key", "s3", True, True),
+        ("gs://bucket/key", "gs", True, True),
+        ("oci://registry/model:1", "oci", True, True),
         ("oci+native://registry/model:1", "oci+native", False, False),
         ("pvc://claim/path", "pvc", False, False),
         ("file:///mnt/model", "file", False, False),
@@ -36,6 +36,37 @@ def test_the_scheme_says_whether_something_is_pulled_and_measured(
 ) -> None:
     source = Source(uri)
     assert (source.scheme, source.pulled, source.measurable) == (scheme, pulled, measurable)
+
+
+@pytest.mark.parametrize(
+    ("uri", "store"),
+    [
+        ("hf://meta/llama", "hf"),
+        ("S3://bucket/key", "s3"),
+        ("gs://bucket/key", "gs"),
+        ("http://example.com/model.git", "http"),
+        ("https://example.com/model.bin", "http"),
+        ("https://example.com/team/model.git", "git"),
+        ("https://me@example.com/team/model.git", "git"),
+        # KServe's pattern is that wide: what it clones, we must take for a repository
+        ("https://raw.githubusercontent.com/a/b/main/model.bin", "git"),
+        ("https://account.blob.core.windows.net/container/model", "azure"),
+        ("https://account.z12.blob.storage.azure.net/container/model", "azure"),
+        ("https://account.file.core.windows.net/share/model", "azure-file"),
+        ("https://account.z1.file.storage.azure.net/share/model", "azure-file"),
+        ("https://account.blob.core.windows.net/", "http"),
+        ("oci://registry/model:1", "oci"),
+        ("oci+fetch://registry/model:1", "oci"),
+        ("modelscope://owner/model", "modelscope"),
+        ("hdfs://user/model", "hdfs"),
+        ("webhdfs://user/model", "hdfs"),
+        ("pvc://claim/path", None),
+        ("ftp://example.com/model", None),
+        ("/mnt/models", None),
+    ],
+)
+def test_the_store_is_the_client_that_kserves_downloader_would_use(uri: str, store: str | None) -> None:
+    assert Source(uri).store == store
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,12 @@ def overrides(draw: st.DrawFn) -> Overrides:
     found = draw(resources())
     named = draw(st.sets(st.sampled_from(RESOURCES)))
     requests = {name: amount for name, amount in found.requests.items() if name in named}
-    return Overrides(None, draw(st.none() | st.integers(1, 1 << 42)), requests, found.limits)
+    return Overrides(
+        model_size=draw(st.none() | st.integers(1, 1 << 42)),
+        tune=draw(st.sampled_from((None, "Disabled", "Auto"))),
+        requests=requests,
+        limits=found.limits,
+    )
 
 
 @st.composite

@@ -14,8 +14,15 @@ import pytest
 from aiohttp import web
 
 from pullsizer.policy import SourceRules
+from pullsizer.sources.access import Access
 from pullsizer.sources.measure import Measurer
 from tests.stubs.hub import HubStub
+
+
+def hub_access(token: str | None) -> Access:
+    """As a namespace asks that has a token."""
+    return Access(f"models/uid/{token}", {"HF_TOKEN": token or ""})
+
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -15,14 +15,14 @@ from pullsizer.sources.huggingface import parse
 from pullsizer.sources.measure import Measurer
 from tests.stubs.hub import TOKEN, HubStub, sha_of, shapes
 
-from .conftest import Serve, rules_for
+from .conftest import Serve, hub_access, rules_for
 
 SHAPES = shapes()
 
 
 async def refused(measurer: Measurer, uri: str, rules: SourceRules, token: str | None = None) -> MeasureError:
     with pytest.raises(MeasureError) as caught:
-        await measurer.measure(Source(uri), token=token, rules=rules)
+        await measurer.measure(Source(uri), access=hub_access(token), rules=rules)
     return caught.value
 
 
@@ -113,13 +113,13 @@ async def test_a_hub_that_does_not_finish_is_left_in_time(measurer: Measurer, hu
 
 
 async def test_with_a_token_a_private_model_is_measured(measurer: Measurer, rules: SourceRules, hub: HubStub) -> None:
-    facts = await measurer.measure(Source("hf://stub/private"), token=TOKEN, rules=rules)
+    facts = await measurer.measure(Source("hf://stub/private"), access=hub_access(TOKEN), rules=rules)
     assert facts.files == 9
     assert hub.asked[0][2] == f"Bearer {TOKEN}"
 
 
 async def test_what_one_token_opened_stays_shut_for_others(measurer: Measurer, rules: SourceRules) -> None:
-    await measurer.measure(Source("hf://stub/private"), token=TOKEN, rules=rules)
+    await measurer.measure(Source("hf://stub/private"), access=hub_access(TOKEN), rules=rules)
     assert (await refused(measurer, "hf://stub/private", rules)).reason == "Unauthorized"
     assert (await refused(measurer, "hf://stub/private", rules, token="another")).reason == "NotFound"
 
@@ -129,7 +129,7 @@ async def test_tokens_of_the_machine_are_not_sent(
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_of_the_machine")
     await measurer.measure(Source("hf://stub/model-1"), rules=rules)
-    await measurer.measure(Source("hf://stub/model-2"), token="", rules=rules)
+    await measurer.measure(Source("hf://stub/model-2"), access=hub_access(""), rules=rules)
     assert [sent for *_, sent in hub.asked] == [None, None]
 
 

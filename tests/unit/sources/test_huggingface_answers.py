@@ -12,12 +12,12 @@ from pullsizer.policy import HuggingFace, SourceRules
 from pullsizer.sources.measure import Measurer
 from tests.stubs.hub import RETRY_AFTER, TOKEN, HubStub
 
-from .conftest import Listener, Serve, rules_for
+from .conftest import Listener, Serve, hub_access, rules_for
 
 
 async def refused(measurer: Measurer, uri: str, rules: SourceRules, token: str | None = None) -> MeasureError:
     with pytest.raises(MeasureError) as caught:
-        await measurer.measure(Source(uri), token=token, rules=rules)
+        await measurer.measure(Source(uri), access=hub_access(token), rules=rules)
     return caught.value
 
 
@@ -34,7 +34,7 @@ async def test_a_token_goes_to_the_hub_and_to_nobody_else(measurer: Measurer, se
 
     site = await serve(hub)
     rules = rules_for(site.url(""), "127.0.0.0/8")
-    facts = await measurer.measure(Source("hf://a/b"), token=TOKEN, rules=rules)
+    facts = await measurer.measure(Source("hf://a/b"), access=hub_access(TOKEN), rules=rules)
     assert facts.bytes == 5
     assert [headers.get("Authorization") for *_, headers in site.asked] == [f"Bearer {TOKEN}"] * 2
     assert len(other.asked) == 1
@@ -144,4 +144,6 @@ async def test_a_hub_that_asked_for_quiet_is_left_alone(measurer: Measurer, rule
     assert error.reason == "RateLimited"
     assert RETRY_AFTER - 1 < error.retry_after <= RETRY_AFTER
     assert len(hub.asked) == 1
-    await measurer.measure(Source("hf://stub/private"), token=TOKEN, rules=rules)  # its own limit, its own answer
+    await measurer.measure(
+        Source("hf://stub/private"), access=hub_access(TOKEN), rules=rules
+    )  # its own limit, its own answer

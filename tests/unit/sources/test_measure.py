@@ -9,8 +9,8 @@ from aiohttp import web
 from pullsizer.errors import EgressDenied, MeasureError
 from pullsizer.model import ModelFacts, Source
 from pullsizer.policy import SourceRules
+from pullsizer.sources.manners import CALLS
 from pullsizer.sources.measure import Measurer
-from pullsizer.sources.web import CALLS
 from tests.stubs.hub import HubStub
 
 from .conftest import Serve, rules_for
@@ -19,16 +19,10 @@ from .conftest import Serve, rules_for
 @pytest.mark.parametrize(
     ("uri", "reason", "words"),
     [
-        ("foo://bar", "UnknownScheme", "known: azure"),
+        ("foo://bar", "UnknownScheme", "known: file"),
         ("htps://a/b", "UnknownScheme", "did you mean 'https'?"),
-        ("s3://bucket/model", "UnsupportedSource", "pullsizer.dev/model-size"),
-        ("gs://bucket/model", "UnsupportedSource", "pullsizer.dev/model-size"),
-        ("azure://account/model", "UnsupportedSource", "pullsizer.dev/model-size"),
-        ("hdfs://a/b", "UnsupportedSource", "pullsizer.dev/model-size"),
-        ("webhdfs://a/b", "UnsupportedSource", "pullsizer.dev/model-size"),
-        ("modelscope://a/b", "UnsupportedSource", "pullsizer.dev/model-size"),
-        ("oci://a/b:c", "UnsupportedSource", "pullsizer.dev/model-size"),
-        ("git://a/b", "UnsupportedSource", "pullsizer.dev/model-size"),
+        ("azure://account/model", "UnknownScheme", "known: file"),
+        ("git://a/b", "UnknownScheme", "known: file"),
         ("pvc://claim/model", "NothingToPull", "nothing to size"),
         ("oci+native://a/b", "NothingToPull", "nothing to size"),
         ("file:///model", "NothingToPull", "nothing to size"),
