@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import NamedTuple, Protocol
 
 from pullsizer.model import ModelFacts, Source
@@ -33,6 +34,14 @@ Key = tuple[str, str]
 """Of a source, and the namespace whose credential it is asked with; no namespace for strangers."""
 
 
+class Urgency(IntEnum):
+    """Who comes first: a service that starts now, before what failed, before what is known and may have changed."""
+
+    NEW = 0
+    RETRY = 1
+    REFRESH = 2
+
+
 @dataclass(eq=False)
 class Question:
     """One about a source, of all who ask it.
@@ -50,6 +59,11 @@ class Question:
     asking: bool = False
     timer: asyncio.TimerHandle | None = None
     waiters: dict[Waiter, None] = field(default_factory=dict)
+
+    @property
+    def tenant(self) -> str:
+        """The namespace on whose account it is asked: of several that wait, the first."""
+        return self.namespace or next((waiter.namespace for waiter in self.waiters), "")
 
     @property
     def facts(self) -> ModelFacts | None:
