@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from . import build, cache, given
-from .programs import PROGRAMS
+from .programs import CLUSTER
 
 
-def ensure(names: Iterable[str] = tuple(PROGRAMS)) -> None:
-    """Builds what is neither given nor built yet."""
+def ensure(names: Iterable[str] = CLUSTER) -> None:
+    """Builds what is neither given nor built yet; by default what a cluster needs."""
     build.ensure(name for name in names if given.program(name) is None)
 
 

@@ -1,9 +1,9 @@
-"""The programs of the control plane: which module each comes from and how it is built.
+"""The programs of the control plane and the object stores: which module each comes from and how it is built.
 
-Two styles. etcd and Kubernetes are built in a small module of ours, whose go.mod and go.sum pin everything. KServe,
-kwok and helm are built in their own module as published: its go.mod (with `replace` lines that only count there) and
-go.sum pin the rest, so that there is nothing to copy or to keep in step; the module itself is checked against
-versions.py.
+Two styles. etcd, Kubernetes and the stores are built in a small module of ours, whose go.mod and go.sum pin everything.
+KServe, kwok and helm are built in their own module as published: its go.mod (with `replace` lines that only count
+there) and go.sum pin the rest, so that there is nothing to copy or to keep in step; the module itself is checked
+against versions.py.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Program:
     name: str
     package: str
     pin: str
-    """What fixes the sources: the module's hash, or that of our go.mod and go.sum."""
+    """What fixes the sources: the module's hash, or that of our go.mod and go.sum, and of a main.go of ours."""
     folder: Callable[[Go], Path]
     """Where to build; fetches the module where it is not here yet."""
     takes: str
@@ -97,7 +97,8 @@ def _copy_kserve(module: Path, target: Path) -> None:
 
 def _ours(name: str, module: str, package: str, takes: str, *linker_flags: str) -> Program:
     folder = MODULES / module
-    pin = cache.hash_files(folder / "go.mod", folder / "go.sum")
+    sources = [folder / package / "main.go"] if package.startswith("./") else []
+    pin = cache.hash_files(folder / "go.mod", folder / "go.sum", *sources)
     return Program(name, package, pin, lambda _: folder, takes, linker_flags)
 
 
@@ -121,17 +122,23 @@ def _kubernetes(name: str, takes: str) -> Program:
     return _ours(name, "kubernetes", f"k8s.io/kubernetes/cmd/{name}", takes, *flags)
 
 
-PROGRAMS: Final = {
-    program.name: program
-    for program in (
-        _ours("etcd", "etcd", "go.etcd.io/etcd/server/v3", "1 minute"),
-        _kubernetes("kube-apiserver", "4 minutes"),
-        _kubernetes("kube-controller-manager", "1 minute"),
-        _kubernetes("kube-scheduler", "half a minute"),
-        _kubernetes("kubectl", "half a minute"),
-        _published("kwok", f"sigs.k8s.io/kwok@{versions.KWOK}", "./cmd/kwok", "1 minute"),
-        _kserve("kserve-manager", "./cmd/manager", "3 minutes"),
-        _kserve("kserve-llmisvc", "./cmd/llmisvc", "half a minute"),
-        _published("helm", f"helm.sh/helm/v4@{versions.HELM}", "./cmd/helm", "2 minutes"),
-    )
-}
+_CLUSTER = (
+    _ours("etcd", "etcd", "go.etcd.io/etcd/server/v3", "1 minute"),
+    _kubernetes("kube-apiserver", "4 minutes"),
+    _kubernetes("kube-controller-manager", "1 minute"),
+    _kubernetes("kube-scheduler", "half a minute"),
+    _kubernetes("kubectl", "half a minute"),
+    _published("kwok", f"sigs.k8s.io/kwok@{versions.KWOK}", "./cmd/kwok", "1 minute"),
+    _kserve("kserve-manager", "./cmd/manager", "3 minutes"),
+    _kserve("kserve-llmisvc", "./cmd/llmisvc", "half a minute"),
+    _published("helm", f"helm.sh/helm/v4@{versions.HELM}", "./cmd/helm", "2 minutes"),
+)
+_STORES = (
+    _ours("versitygw", "stores", "./versitygw", "half a minute"),
+    _ours("fake-gcs-server", "stores", "github.com/fsouza/fake-gcs-server", "half a minute"),
+    _ours("registry", "stores", "./registry", "a quarter of a minute"),
+)
+PROGRAMS: Final = {program.name: program for program in (*_CLUSTER, *_STORES)}
+CLUSTER: Final = tuple(program.name for program in _CLUSTER)
+STORES: Final = tuple(program.name for program in _STORES)
+"""What a cluster does without; see tests/stores."""

@@ -14,6 +14,9 @@ ETCD: Final = "v3.6.16"
 KSERVE: Final = "v0.20.0"
 KWOK: Final = "v0.8.0"
 HELM: Final = "v4.3.1"
+VERSITYGW: Final = "v1.8.0"
+FAKE_GCS_SERVER: Final = "v1.56.1"
+DISTRIBUTION: Final = "v3.1.2"
 
 MODULE_SUMS: Final = {
     f"github.com/kserve/kserve@{KSERVE}": "h1:Bs7HxmGV4KFqqptDcWseKv+mwD4YOYHJWcuVgPG2Gug=",
@@ -22,7 +25,7 @@ MODULE_SUMS: Final = {
 }
 
 MINIMUM_GO: Final = (1, 26, 0)
-"""The highest `go` line of the modules above (etcd, kwok, helm)."""
+"""The highest `go` line of the modules above (etcd, kwok, helm, the stores)."""
 
 MINIMUM_KUBERNETES: Final = (1, 30)
 """Of binaries given by KUBEBUILDER_ASSETS: older servers lack the CEL functions that KServe's CRDs and ours use."""

@@ -81,10 +81,32 @@ def test_the_key_of_a_program_changes_with_everything_that_changes_what_is_built
 
 
 def test_our_own_modules_are_pinned_by_the_sums_beside_them() -> None:
-    for name, module in {"etcd": versions.ETCD, "kubernetes": versions.KUBERNETES}.items():
+    for name, *pinned in (
+        ("etcd", versions.ETCD),
+        ("kubernetes", versions.KUBERNETES),
+        ("stores", versions.VERSITYGW, versions.FAKE_GCS_SERVER, versions.DISTRIBUTION),
+    ):
         folder = programs.MODULES / name
-        assert f" {module}\n" in (folder / "go.mod").read_text()
-        assert f" {module} h1:" in (folder / "go.sum").read_text()
+        for version in pinned:
+            assert f" {version}\n" in (folder / "go.mod").read_text()
+            assert f" {version} h1:" in (folder / "go.sum").read_text()
+
+
+def test_a_program_of_our_own_is_built_anew_when_its_main_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs, "MODULES", tmp_path)
+    for name in ("go.mod", "go.sum", "x/main.go"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("before")
+    before = programs._ours("x", "", "./x", "")
+    (tmp_path / "x" / "main.go").write_text("after")
+    assert programs._ours("x", "", "./x", "").pin != before.pin
+
+
+def test_a_cluster_needs_no_store() -> None:
+    assert {*programs.CLUSTER}.isdisjoint(programs.STORES)
+    assert {*programs.CLUSTER, *programs.STORES} == {*PROGRAMS}
 
 
 def test_the_cache_is_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
