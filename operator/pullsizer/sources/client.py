@@ -67,19 +67,27 @@ class Client:
 
     async def ask(
         self,
-        method: Literal["GET", "HEAD"],
+        method: Literal["GET", "HEAD", "POST"],
         url: URL,
         about: str,
         headers: Mapping[str, str],
         *,
+        body: bytes = b"",
         most: int = 0,
+        most_refused: int = 0,
         when_large: Callable[[], Awaitable[None]] | None = None,
+        each: Callable[[bytes], Awaitable[None]] | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> Answer:
         """The answer to one request.
 
         :param about: who is asked, for the messages of errors: never taken from what a server said
-        :param most: bytes of the body to read, at most; 0 leaves it unread, and so does a status that is not success
+        :param body: of a POST, by which some protocols ask; over https only, as the door forwards none
+        :param most: bytes of the answer's body to read, at most; 0 leaves it unread
+        :param most_refused: the same where the status is not success
         :param when_large: awaited before more than `LARGE` bytes of the body are read
+        :param each: gets the body piece by piece; nothing of it is kept then
+        :param tls: whom to trust instead of those whom the operator trusts
         :raises MeasureError: for no answer, and for a longer one
         """
         assert self._session is not None
@@ -87,10 +95,13 @@ class Client:
             raise failure("InvalidAnswer", f"{about} redirects to what is not an http(s) URL")
         if url.raw_user or url.raw_password:
             url = url.with_user(None)
+        assert url.scheme == "https" or not body
         try:
             response = await self._session.request(
                 method,
                 url,
+                data=body or None,
+                ssl=tls or True,
                 # aiohttp gives the proxy its headers with CONNECT only; a plain request is itself for the proxy.
                 headers={**headers, **self._proxy_headers} if url.scheme == "http" else headers,
                 allow_redirects=False,
@@ -104,7 +115,8 @@ class Client:
         try:
             if verdict := self._door.verdict(response.headers):
                 self._refused(verdict, about)
-            body = await _read(response, most, about, when_large) if most and response.status < 300 else b""
+            bound = most if response.status < 300 else most_refused
+            found = await _read(response, bound, about, when_large, each) if bound else b""
         except (aiohttp.ClientError, OSError) as error:
             raise _explained(error, about) from None
         finally:
@@ -114,7 +126,7 @@ class Client:
                 response.close()
             else:
                 response.release()
-        return Answer(response.status, response.headers, body)
+        return Answer(response.status, response.headers, found)
 
     def _refused(self, verdict: Verdict | None, about: str) -> NoReturn:
         """Raises what the door's verdict means."""
@@ -137,19 +149,27 @@ class Client:
 
 
 async def _read(
-    response: aiohttp.ClientResponse, most: int, about: str, when_large: Callable[[], Awaitable[None]] | None
+    response: aiohttp.ClientResponse,
+    most: int,
+    about: str,
+    when_large: Callable[[], Awaitable[None]] | None,
+    each: Callable[[bytes], Awaitable[None]] | None,
 ) -> bytes:
     """The body, if it is not more than `most` bytes."""
     if (response.content_length or 0) > most:
         raise failure("InvalidAnswer", f"{about} answers with more than {most >> 20} MiB")
-    body = bytearray()
+    body, length = bytearray(), 0
     async for chunk in response.content.iter_chunked(_FEW):
-        body += chunk
-        if when_large is not None and len(body) > LARGE:
+        length += len(chunk)
+        if when_large is not None and length > LARGE:
             await when_large()
             when_large = None
-        if len(body) > most:
+        if length > most:
             raise failure("InvalidAnswer", f"{about} answers with more than {most >> 20} MiB")
+        if each is None:
+            body += chunk
+        else:
+            await each(chunk)
     return bytes(body)
 
 
