@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from pullsizer.admission import mutate, server
+from pullsizer.admission import deciding, server
 from pullsizer.admission.review import MAXIMUM_BODY
 from tests.unit.admission_server.served import Served, basis_of, count, model_pod, patch_of, review
 
@@ -129,7 +129,7 @@ async def test_a_pod_is_created_as_it_was_when_the_decision_fails(
     def fail(_: object) -> None:
         raise ZeroDivisionError("a slip of ours")
 
-    monkeypatch.setattr(mutate, "decide", fail)
+    monkeypatch.setattr(deciding, "decide", fail)
     before = count("pods_total", outcome="failed_open")
 
     with caplog.at_level(logging.ERROR):

@@ -189,7 +189,7 @@ async def test_some_never_wait(waiting: Served, pod: dict[str, Any], request_: d
 async def test_a_source_that_is_not_measured_is_not_waited_for(waiting: Served) -> None:
     before = waits()
 
-    assert basis_of(await waiting.mutate(model_pod("s3://bucket/model"))) == "default"
+    assert basis_of(await waiting.mutate(model_pod("ftp://host/model"))) == "default"
 
     assert waits() == before
 
