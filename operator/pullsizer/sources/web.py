@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from mimetypes import MimeTypes
 from typing import Final, NoReturn
 
 from yarl import URL
 
-from pullsizer.model import Archive, ModelFacts, Source
+from pullsizer.model import ModelFacts, Source
 from pullsizer.policy import SourceRules
 from pullsizer.sources.access import Access
 from pullsizer.sources.addresses import normal_host
+from pullsizer.sources.archives import archive_kind
 from pullsizer.sources.client import REDIRECTED, REDIRECTS, Answer, Client
 from pullsizer.sources.failures import failure, retry_after, shown
 
@@ -22,8 +22,6 @@ _LENGTH: Final = re.compile(r"[0-9]{1,19}")
 # Where HEAD is answered by these, GET may still work: presigned URLs are signed for one method, and not every server
 # knows HEAD.
 _HEAD_REFUSED: Final = frozenset({400, 403, 405, 406, 501})
-_TYPES: Final = MimeTypes()
-"""Not the module's own functions: those also read files of the machine they run on."""
 
 
 def parse(uri: str) -> URL:
@@ -47,18 +45,6 @@ def parse(uri: str) -> URL:
             "InvalidURI", f"the URI on {shown(host)} names no file; the downloader needs one at the end of the path"
         )
     return url
-
-
-def archive_kind(url: URL) -> Archive:
-    """What the downloader will unpack. It guesses by the path's ending, or else by the query's."""
-    kind, encoding = _TYPES.guess_type(url.path)
-    if kind is None and url.query_string:
-        kind, encoding = _TYPES.guess_type(url.query_string)
-    if kind == "application/zip":
-        return "zip"
-    if kind == "application/x-tar":
-        return "tar.gz" if encoding == "gzip" else "tar"
-    return ""
 
 
 class Web:
@@ -86,7 +72,9 @@ class Web:
             _refuse(found, about)
         etag = found.headers.get("ETag", "")
         kept = etag if _ETAG.fullmatch(etag) else ""
-        return ModelFacts(bytes=size, files=1, largest=size, archive=archive_kind(url), etag=kept)
+        return ModelFacts(
+            bytes=size, files=1, largest=size, archive=archive_kind(url.path, url.query_string), etag=kept
+        )
 
     async def _follow(self, method: str, url: URL, about: str) -> Answer:
         """The answer after redirects. Each is a request of its own, so the door checks each.

@@ -6,8 +6,9 @@ from aiohttp import web
 from pullsizer.errors import MeasureError
 from pullsizer.model import ModelFacts, Source
 from pullsizer.policy import SourceRules
+from pullsizer.sources.archives import archive_kind
 from pullsizer.sources.measure import Measurer
-from pullsizer.sources.web import archive_kind, parse
+from pullsizer.sources.web import parse
 from tests.stubs.hub import FILES, HubStub
 
 from .conftest import Handler, Serve, rules_for
@@ -51,7 +52,8 @@ async def test_filters_do_not_apply_to_single_files(measurer: Measurer, hub: Hub
     ],
 )
 def test_archives_are_told_by_their_ending_as_the_downloader_does(path: str, kind: str) -> None:
-    assert archive_kind(parse(f"https://a.example{path}")) == kind
+    url = parse(f"https://a.example{path}")
+    assert archive_kind(url.path, url.query_string) == kind
 
 
 def without_head(status: int) -> Handler:
