@@ -63,6 +63,7 @@ check: setup ## Lint, format, types, import rules, manifests
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(PY) -m tests.deploy.render --check
+	$(PY) -m tests.deploy.chart --check
 	$(PY) -m pytest -q tests/deploy/test_manifests.py
 
 .PHONY: bench-webhook
@@ -84,6 +85,10 @@ image: ## Build the operator's image with docker, podman or buildah, whichever w
 .PHONY: install-yaml
 install-yaml: setup ## Render deploy/base to deploy/install.yaml
 	$(PY) -m tests.deploy.render
+
+.PHONY: chart
+chart: setup ## Write what deploy/chart has from deploy/base and from the policy
+	$(PY) -m tests.deploy.chart
 
 .PHONY: lock
 lock: ## Write constraints.txt anew, with the newest versions that go together
