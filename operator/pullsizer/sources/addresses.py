@@ -77,11 +77,11 @@ class EgressRules:
         """What a policy allows. An endpoint on an odd host (`http://127.1`) opens nothing."""
         networks = tuple(ip_network(text) for text in rules.allow_cidrs)
         named = (rules.hugging_face.endpoint, rules.s3.endpoint, *rules.allow_endpoints)
-        return cls(networks, frozenset(found for url in named if url and (found := _server(url))))
+        return cls(networks, frozenset(found for url in named if url and (found := server(url))))
 
 
-def _server(url: str) -> tuple[str, int] | None:
-    """Host and port of an endpoint."""
+def server(url: str) -> tuple[str, int] | None:
+    """Host and port of an endpoint; None where it is no URL of one."""
     try:
         parts = urlsplit(url)
         return normal_host(parts.hostname or ""), parts.port or (443 if parts.scheme == "https" else 80)

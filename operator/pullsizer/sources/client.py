@@ -6,17 +6,16 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Literal, NoReturn, Self
+from typing import Final, Literal, Self
 
 import aiohttp
 from multidict import CIMultiDictProxy
 from yarl import URL
 
 from pullsizer import __version__
-from pullsizer.errors import EgressDenied
 from pullsizer.sources.egress import USER, Door
-from pullsizer.sources.failures import failure
-from pullsizer.sources.proxying import Verdict, basic
+from pullsizer.sources.failures import failure, refusal
+from pullsizer.sources.proxying import basic
 
 REDIRECTS: Final = 5
 REDIRECTED: Final = frozenset({301, 302, 303, 307, 308})
@@ -109,12 +108,12 @@ class Client:
                 proxy_headers=self._proxy_headers,
             )
         except aiohttp.ClientHttpProxyError as error:
-            self._refused(self._door.verdict(error.headers or {}), about)
+            raise refusal(self._door.verdict(error.headers or {}), about) from None
         except (aiohttp.ClientError, ValueError, OSError) as error:
             raise _explained(error, about) from None
         try:
             if verdict := self._door.verdict(response.headers):
-                self._refused(verdict, about)
+                raise refusal(verdict, about)
             bound = most if response.status < 300 else most_refused
             found = await _read(response, bound, about, when_large, each) if bound else b""
         except (aiohttp.ClientError, OSError) as error:
@@ -127,25 +126,6 @@ class Client:
             else:
                 response.release()
         return Answer(response.status, response.headers, found)
-
-    def _refused(self, verdict: Verdict | None, about: str) -> NoReturn:
-        """Raises what the door's verdict means."""
-        if verdict is Verdict.DENIED:
-            raise EgressDenied(
-                f"{about} is not at a public address, and the operator calls no others on a user's word; "
-                "an administrator can allow its network under sources.allowCIDRs"
-            )
-        if verdict is Verdict.NO_HOST:
-            raise failure(
-                "InvalidURI", f"{about} is not, or redirects to what is not, a host written as a name or an address"
-            )
-        said = {
-            Verdict.UNKNOWN_HOST: "has a name that cannot be resolved; is it spelled right?",
-            Verdict.UNREACHABLE: "cannot be reached",
-            Verdict.PROXY_REFUSED: "cannot be reached: the proxy of the operator's environment refuses",
-            None: "cannot be reached",
-        }
-        raise failure("SourceUnavailable", f"{about} {said[verdict]}")
 
 
 async def _read(

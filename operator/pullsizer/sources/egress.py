@@ -11,8 +11,8 @@ import asyncio
 import hmac
 import secrets
 import ssl
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
@@ -21,6 +21,7 @@ from pullsizer.sources.addresses import Address, EgressRules, allowed
 from pullsizer.sources.proxying import VERDICT_HEADER, Asked, Verdict, answer, basic, parse_head, parse_target
 from pullsizer.sources.relay import Ends, closing, relay
 from pullsizer.sources.resolve import Resolver
+from pullsizer.sources.tickets import Ticket
 from pullsizer.sources.upstream import Proxy, Upstream
 
 USER: Final = "pullsizer"
@@ -56,6 +57,7 @@ class _Connection:
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
+    ticket: Ticket | None = None
     asked: Asked | None = None
     addresses: tuple[Address, ...] = ()
     task: asyncio.Task[None] | None = field(default=None, repr=False)
@@ -82,6 +84,7 @@ class Door:
         self._tls = tls
         self._limits = limits or DoorLimits()
         self._connections: set[_Connection] = set()
+        self._tickets: dict[str, Ticket] = {}
         self._server: asyncio.Server | None = None
         self.secret = secrets.token_urlsafe(24)
         """The password that clients send: other processes on the node's loopback do not know it."""
@@ -102,10 +105,7 @@ class Door:
         assert self._server is not None
         self._server.close()
         self._resolver.close()
-        tasks = [connection.task for connection in self._connections if connection.task]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _end(self._connections)
         await self._server.wait_closed()
 
     def replace(self, rules: EgressRules) -> None:
@@ -121,6 +121,20 @@ class Door:
         mark, _, name = headers.get(VERDICT_HEADER, "").partition(" ")
         return Verdict[name] if hmac.compare_digest(mark.encode(errors="replace"), self._mark.encode()) else None
 
+    @asynccontextmanager
+    async def ticket(self, targets: Collection[tuple[str, int]], most: int) -> AsyncIterator[Ticket]:
+        """Leave for one question: its connections end with it, whatever their client would keep of them.
+
+        :param most: bytes of one connection, both ways
+        """
+        ticket = Ticket(frozenset(targets), most)
+        self._tickets[ticket.authorization] = ticket
+        try:
+            yield ticket
+        finally:
+            del self._tickets[ticket.authorization]
+            await _end(connection for connection in self._connections if connection.ticket is ticket)
+
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection(reader, writer)
         connection.task = asyncio.get_running_loop().create_task(self._serve(connection))
@@ -133,6 +147,8 @@ class Door:
                 await self._handle(connection)
             except _Refused as refused:
                 verdict = refused.verdict
+                if connection.ticket is not None:
+                    connection.ticket.refused.append(verdict)
                 field_line = f"{VERDICT_HEADER}: {self._mark} {verdict.name}"
                 connection.writer.write(answer(verdict.value, field_line))
             except (ValueError, asyncio.LimitOverrunError):
@@ -147,7 +163,9 @@ class Door:
             return
         async with asyncio.timeout(self._limits.head_seconds):
             head = parse_head(await connection.reader.readuntil(b"\r\n\r\n"))
-        if not hmac.compare_digest(head.get("proxy-authorization").encode(), basic(USER, self.secret).encode()):
+        who = head.get("proxy-authorization")
+        connection.ticket = self._tickets.get(who)
+        if connection.ticket is None and not hmac.compare_digest(who.encode(), basic(USER, self.secret).encode()):
             connection.writer.write(answer(407, "Proxy-Authenticate: Basic"))
             return
         try:
@@ -166,7 +184,7 @@ class Door:
                 (connection.reader, connection.writer),
                 (reader, writer),
                 both_ways=asked.tunnel,
-                most=self._limits.bytes,
+                most=connection.ticket.most if connection.ticket else self._limits.bytes,
                 idle_seconds=self._limits.idle_seconds,
             )
 
@@ -184,6 +202,8 @@ class Door:
         # No await between the check and the note of what was checked: `replace` finds either the one or the other.
         if not self._permits(asked, addresses):
             raise _Refused(Verdict.DENIED)
+        if connection.ticket is not None and (asked.host, asked.port) not in connection.ticket.targets:
+            raise _Refused(Verdict.ELSEWHERE)
         connection.asked, connection.addresses = asked, addresses
         proxy = self._upstream.for_target(asked.scheme, asked.host, asked.port)
         if proxy is not None:
@@ -216,3 +236,10 @@ class Door:
             writer.transport.abort()
             raise
         return reader, writer
+
+
+async def _end(connections: Iterable[_Connection]) -> None:
+    tasks = [connection.task for connection in connections if connection.task]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final, Literal
 
-from pullsizer.errors import MeasureError
+from pullsizer.errors import EgressDenied, MeasureError
+from pullsizer.sources.proxying import Verdict
 
 Reason = Literal[
     "InvalidAnswer",
@@ -47,6 +48,28 @@ RETRY_AFTER: Final[dict[Reason, float]] = {
 def failure(reason: Reason, message: str, retry_after: float | None = None) -> MeasureError:
     """The error for a reason, worth another try after the reason's own time unless the source named one."""
     return MeasureError(reason, message, RETRY_AFTER[reason] if retry_after is None else retry_after)
+
+
+def refusal(verdict: Verdict | None, about: str) -> MeasureError:
+    """What the door's verdict means; None where a proxy behind it said no.
+
+    :param about: who was asked
+    """
+    if verdict is Verdict.DENIED:
+        return EgressDenied(
+            f"{about} is not at a public address, and the operator calls no others on a user's word; "
+            "an administrator can allow its network under sources.allowCIDRs"
+        )
+    if verdict is Verdict.NO_HOST:
+        return failure(
+            "InvalidURI", f"{about} is not, or redirects to what is not, a host written as a name or an address"
+        )
+    if verdict is Verdict.ELSEWHERE:
+        return failure("InvalidAnswer", f"{about} redirects to another host, which is given no credentials")
+    if verdict is Verdict.UNKNOWN_HOST:
+        return failure("SourceUnavailable", f"{about} has a name that cannot be resolved; is it spelled right?")
+    by_whom = ": the proxy of the operator's environment refuses" if verdict is Verdict.PROXY_REFUSED else ""
+    return failure("SourceUnavailable", f"{about} cannot be reached{by_whom}")
 
 
 def retry_after(text: str) -> float | None:

@@ -27,6 +27,7 @@ class Verdict(Enum):
     NO_HOST = 400
     DENIED = 403
     UNKNOWN_HOST = 404
+    ELSEWHERE = 421
     UNREACHABLE = 502
     PROXY_REFUSED = 511
 
