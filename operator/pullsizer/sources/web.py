@@ -1,27 +1,45 @@
-"""`http(s)://…`: how big one file on a web server is."""
+"""`http(s)://…`: how big one file on a web server is.
+
+HEAD first: it costs a server nothing, and one that says no to it is left alone. Then GET for the first byte: that is
+what the downloader does, so where the two differ, GET is right. Servers answer HEAD with the length of an error page,
+of nothing, or of another representation.
+"""
 
 from __future__ import annotations
 
+import json
 import re
-from typing import Final, NoReturn
+from typing import Final
 
 from yarl import URL
 
-from pullsizer.model import ModelFacts, Source
+from pullsizer.model import Basis, ModelFacts, Source
 from pullsizer.policy import SourceRules
 from pullsizer.sources.access import Access
 from pullsizer.sources.addresses import normal_host
-from pullsizer.sources.archives import archive_kind
-from pullsizer.sources.client import REDIRECTED, REDIRECTS, Answer, Client
-from pullsizer.sources.failures import failure, retry_after, shown
+from pullsizer.sources.answers import refuse
+from pullsizer.sources.archives import archive_kind, unpacked
+from pullsizer.sources.client import Client
+from pullsizer.sources.failures import failure, shown
+from pullsizer.sources.ranges import FIRST_BYTE, length, pieces, whole_length
+from pullsizer.sources.redirects import Private, follow
 
-_MOST_BYTES: Final = (1 << 63) - 1
 _ETAG: Final = re.compile(r'(?:W/)?"[!#-~]{0,200}"')
-_RANGE: Final = re.compile(r"bytes (?:[0-9]+-[0-9]+|\*)/([0-9]{1,19})")
-_LENGTH: Final = re.compile(r"[0-9]{1,19}")
 # Where HEAD is answered by these, GET may still work: presigned URLs are signed for one method, and not every server
 # knows HEAD.
 _HEAD_REFUSED: Final = frozenset({400, 403, 405, 406, 501})
+
+_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
+_VALUE: Final = re.compile(r"[\t -~]{0,8192}")
+_MOST_HEADERS: Final = 16 << 10
+"""Characters of all of a host's headers: half of what the door takes."""
+# Those that are about the connection, or that we set ourselves for what we ask.
+_OURS: Final = frozenset(
+    {
+        "accept-encoding", "connection", "content-length", "host", "if-none-match", "keep-alive", "proxy-authorization",
+        "proxy-connection", "range", "te", "transfer-encoding", "upgrade",
+    }
+)  # fmt: skip
 
 
 def parse(uri: str) -> URL:
@@ -56,74 +74,64 @@ class Web:
     def host(self, source: Source, access: Access, rules: SourceRules) -> str:
         return normal_host(parse(source.uri).raw_host or "")
 
-    async def unchanged(self, source: Source, facts: ModelFacts, access: Access, rules: SourceRules) -> bool:
-        return await self.measure(source, access, rules) == facts
-
     async def measure(self, source: Source, access: Access, rules: SourceRules) -> ModelFacts:
         url = parse(source.uri)
-        about = shown(url.raw_host or "")
-        found = await self._follow("HEAD", url, about)
-        # Some servers answer every HEAD with a length of 0: that is not believed before GET says so, too.
-        size = _length(found) if found.status == 200 else None
-        if found.status in _HEAD_REFUSED or (found.status < 300 and not size):
-            found = await self._follow("GET", url, about)
-            size = _ranged_length(found)
+        about, private = shown(url.raw_host or ""), _private(url, access)
+        head, _ = await follow(self._client, "HEAD", url, about, private=private)
+        if head.status >= 300 and head.status not in _HEAD_REFUSED:
+            refuse(head, about, "file")
+        found, where = await follow(self._client, "GET", url, about, headers=FIRST_BYTE, private=private)
+        basis: Basis = "measured"
+        size = whole_length(found)
+        if size is None and found.status < 300 and head.status == 200:
+            size, basis = length(head) or None, "estimated"  # 0 is how some answer every HEAD
         if size is None:
-            _refuse(found, about)
+            if found.status < 300 or found.status == 416:
+                raise failure("NoLength", f"{about} does not tell how long the file is")
+            refuse(found, about, "file")
+        kind = archive_kind(url.path, url.query_string)
+        inside, read = await unpacked(kind, size, pieces(self._client, where, size, about, private))
         etag = found.headers.get("ETag", "")
-        kept = etag if _ETAG.fullmatch(etag) else ""
         return ModelFacts(
-            bytes=size, files=1, largest=size, archive=archive_kind(url.path, url.query_string), etag=kept
+            bytes=size,
+            files=1,
+            largest=size,
+            archive=kind,
+            unpacked=inside,
+            etag=etag if _ETAG.fullmatch(etag) else "",
+            basis=basis if read == "measured" else read,
         )
 
-    async def _follow(self, method: str, url: URL, about: str) -> Answer:
-        """The answer after redirects. Each is a request of its own, so the door checks each.
-
-        Errors name the first host only: where it sends us is a thing that the server said.
-        """
-        for _ in range(REDIRECTS + 1):
-            if method == "HEAD":
-                found = await self._client.ask("HEAD", url, about, {})
-            else:
-                found = await self._client.ask("GET", url, about, {"Range": "bytes=0-0"})
-            location = found.headers.get("Location")
-            if found.status not in REDIRECTED or location is None:
-                return found
-            try:
-                url = url.join(URL(location)).with_fragment(None)
-            except ValueError:
-                raise failure("InvalidAnswer", f"{about} redirects to what is not a URL") from None
-        raise failure("InvalidAnswer", f"{about} redirects more than {REDIRECTS} times")
+    async def unchanged(self, source: Source, facts: ModelFacts, access: Access, rules: SourceRules) -> bool:
+        # What could not be told about an archive is worth another try.
+        if facts.etag and (facts.unpacked or facts.basis == "measured"):
+            url = parse(source.uri)
+            about, private = shown(url.raw_host or ""), _private(url, access)
+            asked = {"If-None-Match": facts.etag}
+            head, _ = await follow(self._client, "HEAD", url, about, headers=asked, private=private)
+            if head.status == 304:
+                return True
+            if head.status == 200 and "ETag" in head.headers:
+                # A weak one will do: it is about bytes that mean the same.
+                return head.headers["ETag"].removeprefix("W/") == facts.etag.removeprefix("W/")
+            if head.status >= 300 and head.status not in _HEAD_REFUSED:
+                refuse(head, about, "file")
+        return await self.measure(source, access, rules) == facts
 
 
-def _length(found: Answer) -> int | None:
-    text = found.headers.get("Content-Length", "")
-    return _bounded(text) if _LENGTH.fullmatch(text) else None
-
-
-def _ranged_length(found: Answer) -> int | None:
-    """The whole file's length from the answer to a question for its first byte."""
-    if found.status == 200:  # ranges are unknown to the server; it began to send all
-        return _length(found)
-    match = _RANGE.fullmatch(found.headers.get("Content-Range", "")) if found.status in (206, 416) else None
-    return _bounded(match[1]) if match else None
-
-
-def _bounded(digits: str) -> int | None:
-    return size if (size := int(digits)) <= _MOST_BYTES else None
-
-
-def _refuse(found: Answer, about: str) -> NoReturn:
-    """Raises what an answer without a usable length means."""
-    status, wait = found.status, retry_after(found.headers.get("Retry-After", ""))
-    if status in (401, 403, 407):
-        raise failure("Unauthorized", f"{about} does not give the file to everybody")
-    if status in (404, 410):
-        raise failure("NotFound", f"{about} has no such file")
-    if status == 429:
-        raise failure("RateLimited", f"{about} asked for fewer questions for a while", wait)
-    if status >= 500:
-        raise failure("SourceUnavailable", f"{about} answered with an error of its own (HTTP {status})", wait)
-    if status < 300 or status == 416:
-        raise failure("NoLength", f"{about} does not tell how long the file is")
-    raise failure("InvalidAnswer", f"{about} answered with HTTP {status}")
+def _private(url: URL, access: Access) -> Private:
+    """What KServe's Secret for web servers (`https-host`, `headers`) has for the URL's host."""
+    text = access.get(f"{url.raw_host}-headers")
+    try:
+        found = json.loads(text) if text and len(text) <= _MOST_HEADERS else {} if not text else None
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not all(
+        isinstance(value, str) and _NAME.fullmatch(name) and _VALUE.fullmatch(value) for name, value in found.items()
+    ):
+        raise failure(
+            "Unauthorized",
+            f"what the Secret holds as headers for {shown(url.raw_host or '')} are none; write a JSON object of names "
+            'and values, as {"Authorization": "…"}',
+        )
+    return Private(url, {name: value for name, value in found.items() if name.lower() not in _OURS})
