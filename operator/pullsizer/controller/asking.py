@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from pullsizer.controller.budget import Permission
+from pullsizer.controller.lanes import Lane, Lanes
 from pullsizer.controller.metrics import MEASURE_SECONDS, MEASURE_WAITING, MEASUREMENTS
-from pullsizer.controller.questions import Asks, Question, Urgency
+from pullsizer.controller.questions import Asks, Question, Urgency, other_answers
 from pullsizer.controller.slots import Slots
+from pullsizer.controller.turns import Turn, Turns
 from pullsizer.errors import MeasureError
 from pullsizer.model import Failure
 from pullsizer.modelpull import Measurement
-from pullsizer.policy import Policy
+from pullsizer.policy import Policy, SourceRules
 from pullsizer.sources.access import STRANGER, Access
+from pullsizer.sources.counting import counting
 
 log = logging.getLogger(__name__)
 
-_CROWDED: Final = 0.5
-"""Seconds until a namespace with too many slow measurements is looked at again."""
 _FIRST_RETRY: Final = 5.0
 _LONGEST_RETRY: Final = 3600.0
 _LONGEST_WAIT: Final = 30 * 86400.0
@@ -33,7 +35,6 @@ _JITTER: Final = 0.1
 class Asking:
     """Asks the questions it is given, and asks them again in time.
 
-    :param policy: the one in force
     :param access: what a question is asked with, where a namespace's credential is to be used
     :param answered: called when a question has an answer that is news
     :param unwanted: called when a question is due that nobody waits for; it is not asked
@@ -45,21 +46,29 @@ class Asking:
         measurer: Asks,
         *,
         concurrency: int,
-        policy: Callable[[], Policy],
         access: Callable[[Question], Awaitable[Access]],
         answered: Callable[[Question], None],
         unwanted: Callable[[Question], None],
         clock: Callable[[], float] = time.time,
+        lanes: Lanes | None = None,
     ) -> None:
+        self.policy = Policy()
+        """In force; replaced by `set_policy`."""
         self._measurer = measurer
         self._slots = Slots(concurrency)
-        self._policy = policy
         self._access = access
         self._answered = answered
         self._unwanted = unwanted
         self._clock = clock
-        self._queue: asyncio.PriorityQueue[tuple[Urgency, int, Question]] = asyncio.PriorityQueue()
-        self._order = itertools.count()
+        self._lanes = lanes or Lanes()
+        self._turns: Turns[Lane, Question] = Turns()
+        self._wake = asyncio.Event()
+        """Something may have its turn that had not before."""
+
+    def set_policy(self, policy: Policy) -> None:
+        self.policy = policy
+        self._lanes.set_rules(policy.sources)
+        self._wake.set()
 
     def ask(self, question: Question, urgency: Urgency = Urgency.NEW) -> None:
         """Now, as soon as its turn comes."""
@@ -70,8 +79,17 @@ class Asking:
             self._unwanted(question)
         elif not question.asking:
             question.asking = True
-            self._queue.put_nowait((urgency, next(self._order), question))
-            MEASURE_WAITING.set(self._queue.qsize())
+            self._put(question, self._lanes.of(question), urgency)
+
+    def joined(self, question: Question, namespace: str) -> None:
+        """Another namespace waits for the question: it is asked when the first of them has its turn."""
+        self._turns.join(question, namespace)
+        self._wake.set()
+
+    def _put(self, question: Question, lane: Lane, urgency: int, *, first: bool = False) -> None:
+        self._turns.put(question, lane, urgency, question.tenants, first=first)
+        MEASURE_WAITING.labels(lane.kind).inc()
+        self._wake.set()
 
     def schedule(self, question: Question) -> None:
         """Again in time, by the age of the answer that it has."""
@@ -82,7 +100,7 @@ class Asking:
             self._later(question, _retry_after(question.failures, 0) * spread, Urgency.REFRESH)
             return
         known = measurement.knowledge
-        valid, urgency = self._policy().refresh_after * spread, Urgency.REFRESH
+        valid, urgency = self.policy.refresh_after * spread, Urgency.REFRESH
         if isinstance(known, Failure):
             valid, urgency = known.retry_after, Urgency.RETRY
         # A clock that was wrong when it was measured must not put it off for long.
@@ -99,22 +117,43 @@ class Asking:
         async with asyncio.TaskGroup() as group:
             while True:
                 await self._slots.wait()
-                urgency, _, question = await self._queue.get()
-                MEASURE_WAITING.set(self._queue.qsize())
-                tenant = question.tenant
-                if self._slots.crowded(tenant):
-                    self._slots.release()
-                    question.asking = False
-                    self._later(question, _CROWDED, urgency)
-                    continue
-                group.create_task(self._one(question, tenant))
+                turn = await self._next()
+                group.create_task(self._one(turn, self._lanes.take(turn.lane)))
 
-    async def _one(self, question: Question, tenant: str) -> None:
-        policy = self._policy()
-        async with self._slots.measure(tenant):
-            found, failed = await self._measure(question, policy)
+    async def _next(self) -> Turn[Lane, Question]:
+        """The question whose turn it is, once there is one."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self._wake.clear()
+            turn = self._turns.pop(lambda lane: self._lanes.wait(lane) <= 0, self._slots.free)
+            if turn is None:
+                opens = min(filter(None, map(self._lanes.wait, self._turns.lanes())), default=math.inf)
+                timer = loop.call_later(opens, self._wake.set) if opens < math.inf else None
+                await self._wake.wait()
+                if timer is not None:
+                    timer.cancel()
+                continue
+            MEASURE_WAITING.labels(turn.lane.kind).dec()
+            if turn.item.waiters:
+                return turn
+            turn.item.asking = False  # nobody waits any more; it costs nothing of any limit
+            self._unwanted(turn.item)
+
+    async def _one(self, turn: Turn[Lane, Question], permission: Permission) -> None:
+        question, rules = turn.item, self.policy.sources
+        try:
+            async with self._slots.measure(turn.tenant):
+                with counting(permission.sent):
+                    found, failed = await self._measure(question, rules)
+        except MeasureError as error:  # its Hub wants a rest, which is no failure of this question
+            self._lanes.pause(turn.lane, error.retry_after)
+            self._put(question, turn.lane, turn.urgency, first=True)
+            return
+        finally:
+            permission.close()
+            self._wake.set()
         question.asking = False
-        if policy.sources != self._policy().sources:
+        if other_answers(rules, self.policy.sources):
             self.ask(question)  # the rules changed under it
             return
         if found is not None:
@@ -128,9 +167,12 @@ class Asking:
         if found is not None:
             self._answered(question)
 
-    async def _measure(self, question: Question, policy: Policy) -> tuple[Measurement | None, bool]:
-        """What was found, if it is news, and whether it failed. Never raises."""
-        source, facts, rules = question.source, question.facts, policy.sources
+    async def _measure(self, question: Question, rules: SourceRules) -> tuple[Measurement | None, bool]:
+        """What was found, if it is news, and whether it failed.
+
+        :raises MeasureError: a Hub wants a rest
+        """
+        source, facts = question.source, question.facts
         scheme = source.store or "other"
         began = time.perf_counter()
         access, reason = STRANGER, "Measured"
@@ -149,6 +191,8 @@ class Asking:
             return Measurement(facts, self._clock(), access.scope), False
         except MeasureError as error:
             reason = error.reason
+            if reason == "RateLimited" and source.store == "hf":
+                raise
             failure = Failure(reason, str(error), _retry_after(question.failures + 1, error.retry_after))
         except Exception:  # a source that our code trips over must not end the measuring of others
             log.exception("measuring failed source=%s", source.public_uri)

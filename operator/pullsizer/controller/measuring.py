@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from pullsizer.controller.asking import Asking
-from pullsizer.controller.questions import Asks, Key, Question, Waiter
+from pullsizer.controller.questions import Asks, Key, Question, Waiter, other_answers
 from pullsizer.errors import MeasureError
 from pullsizer.model import Source
 from pullsizer.modelpull import ANONYMOUS, Measurement, source_key
@@ -42,14 +42,12 @@ class Measuring:
     ) -> None:
         self._credential = credential
         self._answered = answered
-        self._policy = Policy()
         self._questions: dict[Key, Question] = {}
         self._asked: dict[Waiter, set[Key]] = defaultdict(set)
         self._seeds: dict[Key, Measurement] = {}
         self._asking = Asking(
             measurer,
             concurrency=concurrency,
-            policy=lambda: self._policy,
             access=self._access,
             answered=self._tell,
             unwanted=self._drop,
@@ -71,8 +69,9 @@ class Measuring:
 
     def set_policy(self, policy: Policy) -> None:
         """Other rules may have other answers: failures are asked again, and another Hub knows other models."""
-        before, self._policy = self._policy, policy
-        if before.sources == policy.sources:
+        before = self._asking.policy
+        self._asking.set_policy(policy)
+        if not other_answers(before.sources, policy.sources):
             return
         elsewhere = before.sources.hugging_face.endpoint != policy.sources.hugging_face.endpoint
         if elsewhere:
@@ -112,7 +111,7 @@ class Measuring:
         return common.measurement
 
     def _token_rule(self, namespace: str, source: Source) -> HubToken | None:
-        rule = self._policy.sources.hugging_face.token
+        rule = self._asking.policy.sources.hugging_face.token
         return rule if rule and source.scheme == "hf" and namespace in rule.namespaces else None
 
     def _needs_token(self, namespace: str, source: Source) -> bool:
@@ -131,7 +130,9 @@ class Measuring:
                 self._asking.ask(question)
             else:
                 self._asking.schedule(question)
-        question.waiters[waiter] = None
+        elif waiter not in question.waiters:
+            question.waiters[waiter] = None
+            self._asking.joined(question, waiter.namespace)
         self._asked[waiter].add(key)
         return key
 

@@ -18,7 +18,15 @@ MEASURE_SECONDS: Final = Histogram(
     # A Hub answers in 0.3 s; a policy's `timeout` is 10 s unless changed.
     buckets=(0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 20, 60),
 )
-MEASURE_WAITING: Final = Gauge("pullsizer_measure_waiting", "Questions that wait for their turn")
+MEASURE_WAITING: Final = Gauge(
+    "pullsizer_measure_waiting",
+    "Questions that wait for their turn, by lane: hub is the policy's, named-hub those that users name, other the rest",
+    ["lane"],
+)
+HUB_REQUESTS_LEFT: Final = Gauge(
+    "pullsizer_hub_requests_left",
+    "Requests that the policy's Hub may be sent now, of requestsPer5Minutes; 0 also while it asked for a rest",
+)
 MODEL_PULLS: Final = Gauge("pullsizer_modelpulls", "ModelPulls that should be there")
 SERVICES: Final = Gauge("pullsizer_services", "Services known", ["kind"])
 POLICY_ACCEPTED: Final = Gauge(

@@ -61,11 +61,21 @@ class Question:
     waiters: dict[Waiter, None] = field(default_factory=dict)
 
     @property
-    def tenant(self) -> str:
-        """The namespace on whose account it is asked: of several that wait, the first."""
-        return self.namespace or next((waiter.namespace for waiter in self.waiters), "")
+    def tenants(self) -> set[str]:
+        """The namespaces that wait for it."""
+        return {self.namespace} if self.namespace else {waiter.namespace for waiter in self.waiters}
 
     @property
     def facts(self) -> ModelFacts | None:
         known = self.measurement.knowledge if self.measurement else None
         return known if isinstance(known, ModelFacts) else None
+
+
+def other_answers(before: SourceRules, after: SourceRules) -> bool:
+    """Whether there may be: how often is asked changes none."""
+
+    def answering(rules: SourceRules) -> SourceRules:
+        hub = rules.hugging_face.model_copy(update={"requests_per_5_minutes": 0})
+        return rules.model_copy(update={"hugging_face": hub})
+
+    return answering(before) != answering(after)

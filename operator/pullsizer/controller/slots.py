@@ -28,15 +28,12 @@ class Slots:
         self._slow: Counter[str] = Counter()
 
     async def wait(self) -> None:
-        """Returns holding a slot, which `measure` uses or `release` gives back."""
+        """Returns holding a slot, which `measure` uses."""
         await self._free.acquire()
 
-    def release(self) -> None:
-        self._free.release()
-
-    def crowded(self, tenant: str) -> bool:
-        """Whether the namespace has too many slow ones to begin another."""
-        return self._slow[tenant] >= SLOW_OF_ONE
+    def free(self, tenant: str) -> bool:
+        """Whether the namespace has not too many slow ones to begin another."""
+        return self._slow[tenant] < SLOW_OF_ONE
 
     @asynccontextmanager
     async def measure(self, tenant: str) -> AsyncGenerator[None, None]:

@@ -25,6 +25,7 @@ from pullsizer.sources import bridge
 from pullsizer.sources.access import Access
 from pullsizer.sources.addresses import normal_host
 from pullsizer.sources.client import Client
+from pullsizer.sources.counting import who_counts
 from pullsizer.sources.failures import failure, retry_after, shown
 from pullsizer.sources.listings import Listing, Listings
 from pullsizer.sources.manners import HUB_CALLS
@@ -117,6 +118,7 @@ class HuggingFace:
         origin = _origin(endpoint)
         about = f"the Hub at {origin.host}"
         large = over = False
+        counted = who_counts()
 
         async def alone() -> None:
             nonlocal large
@@ -134,6 +136,7 @@ class HuggingFace:
             # The library drops it too when it follows a redirect elsewhere. This is the line that makes sure.
             if "authorization" in request.headers and url.origin() == origin:
                 headers["Authorization"] = request.headers["authorization"]
+            counted()
             found = await self._client.ask("GET", url, about, headers, most=_ANSWER, when_large=alone)
             kept = [(name, found.headers[name]) for name in _HEADERS_KEPT if name in found.headers]
             return httpx2.Response(found.status, headers=kept, content=found.body, request=request)

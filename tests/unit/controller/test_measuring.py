@@ -314,7 +314,6 @@ class TestSlowSources:
     ) -> None:
         monkeypatch.setattr(slots, "PATIENCE", 0.01)
         monkeypatch.setattr(slots, "SLOW_OF_ONE", 3)
-        monkeypatch.setattr(asking, "_CROWDED", 0.01)
         tarpits = [Source(f"https://tarpit/{number}") for number in range(20)]
         hub.hold.update((source.uri, asyncio.Event()) for source in tarpits)
         async with world(hub, concurrency=1) as found:
