@@ -17,7 +17,8 @@ from typing import Any, Final
 
 from tests.controlplane import ControlPlaneError, binaries
 
-from .render import BASE, ROOT, Document, documents
+from .manifests import Manifests
+from .render import BASE, ROOT, documents
 from .values_schema import policy_schema
 
 CHART: Final = ROOT / "deploy" / "chart"
@@ -78,7 +79,12 @@ def _labelled(metadata: re.Match[str]) -> str:
 def values(text: str) -> str:
     """values.yaml with the policy's settings as config.yaml has them; its first lines speak of the file itself."""
     _, settings = (BASE / "config.yaml").read_text().split("\n\n", 1)
-    return _POLICY.sub(lambda _: f"\n{settings}\n", text)
+    written, places = _POLICY.subn(lambda _: f"\n{settings}\n", text)
+    if places != 1:
+        raise ValueError(
+            f"{VALUES.relative_to(ROOT)}: where does the policy go? {_POLICY.pattern} is there {places} times"
+        )
+    return written
 
 
 def schema(text: str) -> str:
@@ -95,16 +101,24 @@ def _of_policy(value: dict[str, Any]) -> bool:
     return str(value.get("$ref", "")).startswith(_REFERENCE)
 
 
-def helm_template(*args: str, namespace: str = "pullsizer-system", chart: Path = CHART) -> list[Document]:
+def helm_template(*args: str, values: str = "", namespace: str = "pullsizer-system") -> Manifests:
     """What `helm install` of the chart would apply.
 
+    :param values: a values file's text
     :raises ControlPlaneError: with what Helm says of it
     """
-    command = [str(binaries.path("helm")), "template", "pullsizer", str(chart), f"--namespace={namespace}", *args]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [
+        str(binaries.path("helm")),
+        "template",
+        "pullsizer",
+        str(CHART),
+        f"--namespace={namespace}",
+        "--values=-",
+    ]
+    done = subprocess.run([*command, *args], input=values, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ControlPlaneError(f"helm template: {done.stderr.strip()}")
-    return documents(done.stdout)
+    return Manifests(documents(done.stdout))
 
 
 if __name__ == "__main__":
