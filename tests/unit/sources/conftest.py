@@ -18,6 +18,8 @@ from pullsizer.sources.access import Access
 from pullsizer.sources.measure import Measurer
 from tests.stubs.hub import HubStub
 
+from .certificates import make_bundle
+
 
 def hub_access(token: str | None) -> Access:
     """As a namespace asks that has a token."""
@@ -93,6 +95,12 @@ async def listening() -> AsyncIterator[Listener]:
 async def listener() -> AsyncIterator[Listener]:
     async with listening() as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The certificate of localhost."""
+    return make_bundle(tmp_path_factory.mktemp("tls") / "bundle.pem", "localhost")
 
 
 @pytest.fixture

@@ -2,15 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from pullsizer.errors import MeasureError
 from pullsizer.model import Source
@@ -18,41 +13,18 @@ from pullsizer.policy import SourceRules
 from pullsizer.sources.measure import Measurer
 from pullsizer.sources.tls import make_context
 
+from .certificates import server_context
 from .conftest import Serve, Site, rules_for
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for localhost that is its own CA, with its key: one file for the server and for who trusts it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "bundle.pem"
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path.write_bytes(private + certificate.public_bytes(pem))
-    return path
 
 
 @pytest.fixture
 async def site(serve: Serve, bundle: Path) -> Site:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(bundle)
-
     async def answer(request: web.Request) -> web.Response:
         if request.path.startswith("/api/"):
             return web.json_response({"id": "a/b", "siblings": [{"rfilename": "x", "size": 5}]})
         return web.Response(body=b"abc")
 
-    return await serve(answer, context)
+    return await serve(answer, server_context(bundle))
 
 
 LOCAL = rules_for("https://localhost", "127.0.0.0/8", "::1/128")
