@@ -18,6 +18,9 @@ import pytest
 from tests.controlplane import ControlPlane, ControlPlaneError, NoToolchainError, binaries, snapshot
 from tests.controlplane.cluster import Cluster, ExistingCluster
 
+# Object stores, which need no cluster.
+pytest_plugins = ["tests.stores.fixtures"]
+
 EXISTING = "PULLSIZER_TEST_KUBECONFIG"
 NO_TOOLCHAIN = pytest.StashKey[str]()
 

@@ -135,7 +135,7 @@ _CLUSTER = (
 )
 _STORES = (
     _ours("versitygw", "stores", "./versitygw", "half a minute"),
-    _ours("fake-gcs-server", "stores", "github.com/fsouza/fake-gcs-server", "half a minute"),
+    _ours("fake-gcs-server", "stores", "./fake-gcs-server", "half a minute"),
     _ours("registry", "stores", "./registry", "a quarter of a minute"),
 )
 PROGRAMS: Final = {program.name: program for program in (*_CLUSTER, *_STORES)}

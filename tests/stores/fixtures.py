@@ -1,0 +1,96 @@
+"""The stores as fixtures: one of each for the whole run, built before the first test and started when one asks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import pytest
+
+from tests.controlplane import ControlPlaneError, NoToolchainError, binaries
+
+from . import azurite
+from .azure import AzureServer
+from .gcs import GcsServer
+from .oci import PASSWORD, USER, OciRegistry
+from .s3 import S3Server
+from .servers import Servers
+from .tokens import TokenServer
+
+_MISSING: Final = pytest.StashKey[dict[str, str]]()
+_PREPARE: Final[dict[str, Callable[[], object]]] = {
+    "s3_server": lambda: binaries.ensure(["versitygw"]),
+    "gcs_server": lambda: binaries.ensure(["fake-gcs-server"]),
+    "azure_server": azurite.folder,
+    "oci_registry": lambda: binaries.ensure(["registry"]),
+}
+"""What takes too long for the time limit of the test that would come first."""
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Builds what is missing, once it is known which stores the tests of this run ask for."""
+    if session.config.option.collectonly:
+        return
+    wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    missing = session.config.stash.setdefault(_MISSING, {})
+    capture = session.config.pluginmanager.getplugin("capturemanager")
+    assert capture is not None
+    with capture.global_and_fixture_disabled():
+        for name in sorted(wanted & {*_PREPARE}):
+            try:
+                _PREPARE[name]()
+            except NoToolchainError as error:
+                missing[name] = str(error)
+            except ControlPlaneError as error:
+                raise pytest.UsageError(str(error)) from None
+
+
+@pytest.fixture(scope="session")
+def store_servers() -> Iterator[Servers]:
+    """The processes of all stores; for the fixtures below."""
+    with Servers() as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def s3_server(request: pytest.FixtureRequest, store_servers: Servers) -> S3Server:
+    _skip_where_missing(request, "s3_server")
+    return S3Server.start(store_servers)
+
+
+@pytest.fixture(scope="session")
+def gcs_server(request: pytest.FixtureRequest, store_servers: Servers) -> GcsServer:
+    _skip_where_missing(request, "gcs_server")
+    return GcsServer.start(store_servers)
+
+
+@pytest.fixture(scope="session")
+def azure_server(request: pytest.FixtureRequest, store_servers: Servers) -> AzureServer:
+    _skip_where_missing(request, "azure_server")
+    return AzureServer.start(store_servers)
+
+
+@pytest.fixture(scope="session")
+def oci_registry(request: pytest.FixtureRequest, store_servers: Servers) -> OciRegistry:
+    _skip_where_missing(request, "oci_registry")
+    return OciRegistry.start(store_servers)
+
+
+@pytest.fixture(scope="session")
+def oci_registry_basic(oci_registry: OciRegistry, store_servers: Servers) -> OciRegistry:
+    return oci_registry.with_basic(store_servers)
+
+
+@pytest.fixture(scope="session")
+def oci_registry_token(oci_registry: OciRegistry, store_servers: Servers) -> Iterator[OciRegistry]:
+    with TokenServer(store_servers.address("tokens", "auth.example.com"), USER, PASSWORD) as tokens:
+        yield oci_registry.with_tokens(store_servers, tokens.address)
+
+
+def _skip_where_missing(request: pytest.FixtureRequest, name: str) -> None:
+    """Where a store cannot be had, its tests are skipped with the reason; on CI that would hide them, so they fail."""
+    if (reason := request.config.stash[_MISSING].get(name)) is not None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
