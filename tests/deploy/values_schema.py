@@ -33,8 +33,12 @@ WRITTEN: Final[dict[Any, Schema]] = {
     int: {"type": "integer"},
     bool: {"type": "boolean"},
 }
-"""How people write each kind of value. Looser than the policy, which says what is wrong in words; it only has to catch
-what is surely wrong before anything is installed."""
+"""How people write each kind of value.
+
+Helm shows the pattern to whoever errs, so it is one that can be read: quantities of bytes have a unit, and none has an
+exponent, though the policy would take both. What is wrong in other ways, such as a limit below its request, the policy
+says in words.
+"""
 
 
 def policy_schema() -> Schema:
