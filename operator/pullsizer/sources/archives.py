@@ -84,15 +84,17 @@ async def _gzip(size: int, read: Read) -> tuple[int, bool]:
 def gzip_size(trailer: bytes, size: int) -> int:
     """What a gzipped tar of `size` bytes inflates to; 0 where its last four bytes do not tell.
 
-    They hold the inflated length modulo 4 GiB. Weights hardly compress, so of all lengths that fit it is the smallest
-    that can be: deflate lets nothing shrink in vain by more than a thousandth. What compresses by more than 4 GiB is
-    told too small by a multiple of that, which nobody could see without inflating it.
+    They hold the inflated length modulo 4 GiB. Of all lengths that fit it is the smallest that can be: deflate lets
+    nothing grow by more than a thousandth. Weights compress to 0.8 of themselves at best, so beyond 16 GiB several
+    lengths may be theirs, and it is the largest of those. What compresses by far more is told too small, by a multiple
+    of 4 GiB, which nobody can see without inflating it.
 
     A tar is made of whole blocks. Anything else is not its length but that of a last member of several, or padding.
     """
     modulo = int.from_bytes(trailer, "little")
     least = max(size - (size >> 10) - 1024, 0)
     found = least + (modulo - least) % (1 << 32)
+    found += max(size * 5 // 4 - found, 0) >> 32 << 32
     return found if modulo and modulo % _TAR_BLOCK == 0 and found <= size * zipdirectory.DEFLATE else 0
 
 
