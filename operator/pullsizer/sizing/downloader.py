@@ -1,62 +1,116 @@
-"""KServe's downloader for Hugging Face, as far as its version and environment decide what a pull needs.
+"""KServe's downloader, as far as its version and environment decide which rows of the table a pull is in.
 
-Facts: KServe v0.16 to v0.20, `pkg/utils/storage.go` (what it injects) and `python/storage/uv.lock` (what the image
-holds); measured with exactly those (docs/sizing.md).
+Facts: KServe v0.15 to v0.20, `pkg/utils/storage.go` (what it injects), `python/storage/kserve_storage` (what it does)
+and `python/storage/uv.lock` (what the image holds).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import replace
+from typing import Final, get_args
 
-TUNED: Final = {
-    "HF_HUB_ENABLE_HF_TRANSFER": "0",
-    "HF_XET_HIGH_PERFORMANCE": "0",
+from pullsizer.model import Store
+from pullsizer.policy import Profile
+from pullsizer.sizing import table
+from pullsizer.sizing.table import Row
+
+INJECTED: Final = {
+    "HF_HUB_ENABLE_HF_TRANSFER": "1",
+    "HF_XET_HIGH_PERFORMANCE": "1",
+    "HF_XET_NUM_CONCURRENT_RANGE_GETS": "8",
+}
+"""What KServe puts into every pull container since v0.16 (#4726), where nobody else set it."""
+
+CHUNK_CACHE: Final = 10 << 30
+"""Bytes: hf-xet 1.1.3, in the images of v0.16 to v0.19, keeps so much in the container's writable layer."""
+
+_BOUNDED: Final = {
     "HF_XET_RECONSTRUCTION_DOWNLOAD_BUFFER_SIZE": "256mb",
     "HF_XET_RECONSTRUCTION_DOWNLOAD_BUFFER_PERFILE_SIZE": "64mb",
     "HF_XET_RECONSTRUCTION_DOWNLOAD_BUFFER_LIMIT": "320mb",
 }
-"""With these a pull stays under 1Gi whatever the size of its files: 284 MiB at the peak for one of 4 GiB, 6.2 s on one
-core. The buffers are heeded only with HIGH_PERFORMANCE off."""
-
+"""With these, and HIGH_PERFORMANCE off, Xet 1.5 was measured to stay small; with it on it does not heed them."""
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
-_VERSION: Final = re.compile(r":v?0\.(\d+)(?:\.|$)")
+_VERSION: Final = re.compile(r":v?(0\.\d+)(?:\.|$)")
+_MOST_CONCURRENCY: Final = 64
+"""Of what a person may write; the table's formulas hold for eight."""
 
 
-@dataclass(frozen=True)
-class HuggingFaceDownloader:
-    """How files come: through hf_transfer or plain requests where they are stored as LFS, through Xet where as Xet.
-
-    Which of the two stores a file is in is the Hub's choice, file by file.
-
-    :param transfer: hf_transfer fetches LFS files, 100 ranges of 10 MiB at once
-    :param xet: Xet files are fetched by hf_xet; else they come as LFS
-    :param high_performance: hf_xet buffers up to 16 GB; else up to 2
-    :param buffers_capped: hf_xet's buffers are capped as `TUNED` does
-    :param chunk_cache: hf_xet keeps up to 10 GiB of chunks in the container's writable layer
-    """
-
-    transfer: bool = True
-    xet: bool = True
-    high_performance: bool = True
-    buffers_capped: bool = False
-    chunk_cache: bool = False
-
-
-def hugging_face_downloader(environment: Mapping[str, str], image: str) -> HuggingFaceDownloader:
-    def on(name: str) -> bool:
-        return environment.get(name, "").strip().lower() in _TRUE
-
-    high_performance = on("HF_XET_HIGH_PERFORMANCE")
+def generation(image: str, profile: Profile | None) -> Profile | None:
+    """Which release's downloader an image holds, by its tag or else by the administrator's word; None: not known."""
     version = _VERSION.search(image)
-    return HuggingFaceDownloader(
-        transfer=on("HF_HUB_ENABLE_HF_TRANSFER"),
-        xet=not on("HF_HUB_DISABLE_XET"),
-        high_performance=high_performance,
-        buffers_capped=not high_performance
-        and all(environment.get(name) == value for name, value in TUNED.items() if "BUFFER" in name),
-        # hf-xet 1.1.3, in the images of v0.16 to v0.19; off since 1.5.1
-        chunk_cache=version is not None and 16 <= int(version[1]) <= 19,
-    )
+    name = f"v{version[1]}" if version else ""
+    return next((known for known in get_args(Profile) if known == name), profile)
+
+
+def rows(store: Store | None, environment: Mapping[str, str], release: Profile | None) -> tuple[Row, ...]:
+    """The rows a pull may be in, the pull needing what the most demanding of them says.
+
+    :param store: None for a scheme that nobody knows: S3's row stands in for it
+    """
+    match store:
+        case "hf":
+            return _hub(environment, release)
+        case "azure" if release in ("v0.15", "v0.16"):
+            return (table.AZURE_WHOLE,)
+        case "azure":
+            row = _with_workers(table.AZURE, environment, "AZURE_MAX_FILE_CONCURRENCY")
+            return (row,) if release is not None else (row, table.AZURE_WHOLE)
+        case "s3" | None if release in ("v0.15", "v0.16"):
+            return (replace(table.S3, workers=1),)
+        case "s3" | None:
+            return (_with_workers(table.S3, environment, "S3_MAX_FILE_CONCURRENCY"),)
+        case _:
+            return (_SINGLE[store],)
+
+
+_SINGLE: Final[Mapping[Store, Row]] = {
+    "http": table.HTTP,
+    "gs": table.GS,
+    "oci": table.OCI,
+    "azure-file": table.AZURE_FILES,
+    "git": table.GIT,
+    "modelscope": table.MODELSCOPE,
+    "hdfs": table.HDFS,
+}
+
+
+def _hub(environment: Mapping[str, str], release: Profile | None) -> tuple[Row, ...]:
+    """Which of Xet and LFS a file comes by is the Hub's choice, file by file."""
+    old = release != "hub-2"
+    lfs = _on(environment, "HF_HUB_ENABLE_HF_TRANSFER") and old  # huggingface_hub 1 knows hf_transfer no more
+    found = [table.TRANSFER if lfs else table.PLAIN if old else table.PLAIN_HUB_2]
+    if not _on(environment, "HF_HUB_DISABLE_XET"):
+        found.append(_xet(environment) if old else table.XET_1_8)
+    return tuple(found)
+
+
+def _xet(environment: Mapping[str, str]) -> Row:
+    if _on(environment, "HF_XET_HIGH_PERFORMANCE"):
+        return table.XET_HIGH
+    bounded = all(environment.get(name) == value for name, value in _BOUNDED.items())
+    return table.XET_BOUNDED if bounded else table.XET
+
+
+def chunk_cache(environment: Mapping[str, str], release: Profile | None) -> int:
+    """Bytes of the disk that hf-xet's cache takes beside the model, at most."""
+    caching = release in (None, "v0.16", "v0.17", "v0.18", "v0.19")
+    return CHUNK_CACHE if caching and not _on(environment, "HF_HUB_DISABLE_XET") else 0
+
+
+def decrypts(environment: Mapping[str, str]) -> bool:
+    """Whether each file is decrypted after the download: in memory, as a whole (v0.20, jwe_decryptor.py)."""
+    return _on(environment, "CONFIDENTIAL_ENABLED")
+
+
+def _on(environment: Mapping[str, str], name: str) -> bool:
+    return environment.get(name, "").strip().lower() in _TRUE
+
+
+def _with_workers(row: Row, environment: Mapping[str, str], name: str) -> Row:
+    text = environment.get(name, "").strip()
+    if not text.isascii() or not text.isdecimal():
+        return row
+    return replace(row, workers=min(max(1, int(text[:6])), _MOST_CONCURRENCY))

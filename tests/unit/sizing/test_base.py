@@ -30,11 +30,11 @@ from tests.unit.sizing.examples import (
 def test_a_small_model_gets_what_the_law_says() -> None:
     found = decide(inputs(SMALL))
     assert found.resources == Resources(
-        {"cpu": 100, "memory": 768 * MI, "ephemeral-storage": 320 * MI}, {"cpu": 1000, "memory": 896 * MI}
+        {"cpu": 100, "memory": 768 * MI, "ephemeral-storage": 288 * MI}, {"cpu": 1000, "memory": 896 * MI}
     )
     assert found.basis == "model"
     assert found.environment == {}
-    assert found.reasons == ("200.0 MB in 5 files, largest 190.0 MB: hf_transfer holds 100 ranges of a file at once",)
+    assert found.reasons == ("200.0 MB, 5 files, largest 190.0 MB: hf_transfer holds 100 ranges of a file at once",)
 
 
 def test_a_large_model_gets_more_of_all() -> None:
@@ -45,7 +45,7 @@ def test_a_large_model_gets_more_of_all() -> None:
 
 def test_the_same_bytes_over_http_need_little() -> None:
     found = decide(inputs(LARGE, container=HTTP))
-    assert [given(found, side, "memory") for side in ("request", "limit")] == ["64Mi", "128Mi"]
+    assert [given(found, side, "memory") for side in ("request", "limit")] == ["64Mi", "96Mi"]
 
 
 @pytest.mark.parametrize(

@@ -72,12 +72,12 @@ def test_a_model_size_stands_in_for_what_nobody_knows() -> None:
     found = decide(inputs(None, overrides=asked(model_size="15Gi")))
     assert found.basis == "model"
     assert given(found, "request", DISK) == "16Gi"
-    assert found.reasons[0].startswith("16.1 GB in 8 files, largest 10.0 GB: ")
+    assert found.reasons[0].startswith("16.1 GB, 8 files, largest 10.0 GB: ")
 
 
 def test_a_model_size_wins_over_what_was_measured_and_keeps_how_it_is_split() -> None:
     found = decide(inputs(LARGE, overrides=asked(model_size="1Gi")))
-    assert found.reasons[0].startswith("1.1 GB in 20 files, largest 1.1 GB")
+    assert found.reasons[0].startswith("1.1 GB, 20 files, largest 1.1 GB")
 
 
 def test_a_model_size_with_several_sources_is_counted_once_by_the_hungriest_of_them() -> None:
@@ -91,7 +91,7 @@ def test_a_model_size_with_several_sources_is_counted_once_by_the_hungriest_of_t
 def test_a_model_size_of_an_s3_model_is_not_taken_for_http() -> None:
     for size in ("1G", "50G"):  # in how many files nobody said: as many as are fetched at once
         found = decide(inputs(None, container=container("s3://bucket/model"), overrides=asked(model_size=size)))
-        assert given(found, "limit", "memory") == "960Mi"
+        assert given(found, "limit", "memory") == "704Mi"
 
 
 # -- what is on the container already ---------------------------------------------------------------------------------
@@ -99,7 +99,7 @@ def test_a_model_size_of_an_s3_model_is_not_taken_for_http() -> None:
 
 def test_kserves_defaults_may_go_down() -> None:
     found = decide(inputs(SMALL, container=HTTP))
-    assert [given(found, side, "memory") for side in ("request", "limit")] == ["64Mi", "128Mi"]
+    assert [given(found, side, "memory") for side in ("request", "limit")] == ["64Mi", "96Mi"]
     assert not any("somebody" in reason for reason in found.reasons)
 
 
@@ -107,14 +107,14 @@ def test_defaults_of_a_changed_kserve_configuration_may_go_down_too() -> None:
     kserve = KServe(defaults=frozenset({("memory", "limit", 24 * GI), ("memory", "request", 2 * GI)}))
     current = amounts(memory_request="2Gi", memory_limit="24Gi")
     found = decide(inputs(SMALL, container=HTTP, current=current, kserve=kserve))
-    assert [given(found, side, "memory") for side in ("request", "limit")] == ["64Mi", "128Mi"]
+    assert [given(found, side, "memory") for side in ("request", "limit")] == ["64Mi", "96Mi"]
 
 
 def test_values_that_the_limit_ranger_set_may_go_down() -> None:
     current = amounts(memory_request="2Gi", memory_limit="24Gi")
     by_plugin = frozenset({("memory", "request"), ("memory", "limit")})
     found = decide(inputs(SMALL, container=HTTP, current=current, limit_ranger=by_plugin))
-    assert [given(found, side, "memory") for side in ("request", "limit")] == ["64Mi", "128Mi"]
+    assert [given(found, side, "memory") for side in ("request", "limit")] == ["64Mi", "96Mi"]
 
 
 def test_what_a_person_set_is_a_floor() -> None:

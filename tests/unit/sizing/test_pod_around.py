@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 import pytest
 
 from pullsizer.limits import NamespaceLimits
+from pullsizer.overrides import Overrides
 from pullsizer.quantity import GI, MI
 from pullsizer.sizing import decide
-from pullsizer.sizing.downloader import TUNED
+from pullsizer.sizing.tuning import TUNED
 from tests.unit.sizing.examples import (
     DISK,
     HTTP,
     KSERVE_ENVIRONMENT,
     LARGE,
+    NO_ANSWER,
     SMALL,
     amounts,
     asked,
@@ -48,7 +52,7 @@ def test_an_annotated_request_is_not_raised_to_the_headroom() -> None:
 
 def test_disk_is_never_raised_to_the_headroom() -> None:
     found = decide(inputs(SMALL, headroom={DISK: 100 * GI}))
-    assert given(found, "request", DISK) == "320Mi"
+    assert given(found, "request", DISK) == "288Mi"
 
 
 def test_of_a_pods_own_request_all_is_free() -> None:
@@ -134,15 +138,35 @@ def test_in_memory_the_model_counts_as_memory() -> None:
 # -- the tuned downloader ---------------------------------------------------------------------------------------------
 
 
-def test_where_the_limit_cannot_be_what_is_needed_the_downloader_is_told_to_need_less() -> None:
-    found = decide(inputs(LARGE, policy=policy(bounds={"max": {"memory": "2Gi"}})))
+AUTO: Final = policy(downloader={"tune": "Auto"})
+
+
+def test_unless_somebody_asks_for_it_the_downloader_is_left_as_it_is() -> None:
+    assert decide(inputs(LARGE)).environment == {}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"policy": AUTO},
+        {"overrides": Overrides(tune="Auto")},
+        {"overrides": Overrides(tune="Auto"), "policy": policy(downloader={"tune": "Disabled"})},
+    ],
+    ids=["by the policy", "by annotation", "by annotation against the policy"],
+)
+def test_where_it_is_asked_for_the_downloader_is_told_to_use_small_buffers(changes: dict[str, Any]) -> None:
+    found = decide(inputs(LARGE, **changes))
     assert found.environment == TUNED
-    assert [given(found, side, "memory") for side in ("request", "limit")] == ["384Mi", "1Gi"]
-    assert any("small buffers" in reason for reason in found.reasons)
+    assert [given(found, side, "memory") for side in ("request", "limit")] == ["320Mi", "416Mi"]
+    assert any("small buffers in place of 12Gi" in reason for reason in found.reasons)
 
 
-def test_where_the_limit_is_enough_the_downloader_is_left_fast() -> None:
-    assert decide(inputs(LARGE, policy=policy(bounds={"max": {"memory": "12Gi"}}))).environment == {}
+def test_an_annotation_keeps_a_service_as_it_is() -> None:
+    assert decide(inputs(LARGE, policy=AUTO, overrides=Overrides(tune="Disabled"))).environment == {}
+
+
+def test_a_model_of_unknown_size_is_tuned_too() -> None:
+    assert decide(inputs(NO_ANSWER, policy=AUTO)).environment == TUNED
 
 
 @pytest.mark.parametrize(
@@ -151,11 +175,21 @@ def test_where_the_limit_is_enough_the_downloader_is_left_fast() -> None:
         {"limits": NamespaceLimits(max={"memory": 2 * GI})},
         {"pod_level": amounts(memory_request="1Gi", memory_limit="2Gi")},
         {"policy": policy(tiers=[{"limits": {"memory": "2Gi"}}])},
+        {"policy": policy(bounds={"max": {"memory": "2Gi"}})},
+        {"overrides": asked(memory_limit="2Gi")},
     ],
-    ids=["LimitRange", "pod-level", "tier"],
+    ids=["LimitRange", "pod-level", "tier", "bounds", "annotation"],
 )
-def test_whoever_caps_the_memory_the_downloader_is_told(changes: dict[str, object]) -> None:
-    assert decide(inputs(LARGE, **changes)).environment == TUNED
+def test_a_limit_below_what_the_pull_needs_stands_and_says_what_would_help(changes: dict[str, object]) -> None:
+    found = decide(inputs(LARGE, **changes))
+    assert given(found, "limit", "memory") == "2Gi"
+    assert found.reasons[-1].startswith("the memory limit is below the 9728Mi that the pull is likely to need")
+    assert found.reasons[-1].endswith("downloader.tune: Auto makes it need less")
+
+
+def test_only_the_hubs_downloader_can_be_made_to_need_less() -> None:
+    found = decide(inputs(LARGE, container=container("s3://a/b"), policy=policy(bounds={"max": {"memory": "64Mi"}})))
+    assert found.reasons[-1].endswith("it may be killed")
 
 
 @pytest.mark.parametrize(
@@ -168,18 +202,9 @@ def test_whoever_caps_the_memory_the_downloader_is_told(changes: dict[str, objec
     ids=["another value", "from elsewhere", "buffers of somebody's own"],
 )
 def test_a_value_of_somebodys_own_is_never_changed(environment: dict[str, str]) -> None:
-    capped = policy(bounds={"max": {"memory": "1Gi"}})
-    found = decide(inputs(LARGE, container=container("hf://a/b", environment=environment), policy=capped))
+    found = decide(inputs(LARGE, container=container("hf://a/b", environment=environment), policy=AUTO))
     assert found.environment == {}
-    assert given(found, "limit", "memory") == "1Gi"
 
 
 def test_only_the_hubs_downloader_is_told_anything() -> None:
-    capped = policy(bounds={"max": {"memory": "64Mi"}})
-    assert decide(inputs(LARGE, container=HTTP, policy=capped)).environment == {}
-
-
-def test_a_limit_that_a_person_annotated_too_low_stands_and_the_downloader_is_told_to_live_with_it() -> None:
-    found = decide(inputs(LARGE, overrides=asked(memory_limit="1Gi")))
-    assert given(found, "limit", "memory") == "1Gi"
-    assert found.environment == TUNED
+    assert decide(inputs(LARGE, container=HTTP, policy=AUTO)).environment == {}
