@@ -95,6 +95,7 @@ class HubStub:
 
     :param latency: seconds before each answer
     :param moved: how often `main` of a repository was moved, which changes its commit
+    :param busy: how many of the next requests are answered 429, with a Retry-After of one second
     :param asked: every request's method, path and Authorization, in order
     """
 
@@ -104,6 +105,7 @@ class HubStub:
     host: str = "127.0.0.1"
     port: int = 0
     moved: Counter[str] = field(default_factory=Counter)
+    busy: int = 0
     asked: list[tuple[str, str, str | None]] = field(default_factory=list)
 
     @property
@@ -141,6 +143,9 @@ class HubStub:
         repo, revision = request.match_info["repo"], request.match_info.get("revision", "main")
         owner, _, name = repo.partition("/")
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if self.busy:
+            self.busy -= 1
+            return web.Response(status=429, headers={"Retry-After": "1"})
         shape = self.models.get(repo)
         if owner == "stub":
             if name in ("gigabyte", "drip", "never"):

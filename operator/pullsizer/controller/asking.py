@@ -50,7 +50,7 @@ class Asking:
         answered: Callable[[Question], None],
         unwanted: Callable[[Question], None],
         clock: Callable[[], float] = time.time,
-        lanes: Lanes | None = None,
+        lanes: Lanes,
     ) -> None:
         self.policy = Policy()
         """In force; replaced by `set_policy`."""
@@ -60,7 +60,7 @@ class Asking:
         self._answered = answered
         self._unwanted = unwanted
         self._clock = clock
-        self._lanes = lanes or Lanes()
+        self._lanes = lanes
         self._turns: Turns[Lane, Question] = Turns()
         self._wake = asyncio.Event()
         """Something may have its turn that had not before."""

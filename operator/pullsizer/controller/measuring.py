@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from pullsizer.controller.asking import Asking
+from pullsizer.controller.lanes import Lanes
 from pullsizer.controller.questions import Asks, Key, Question, Waiter, other_answers
 from pullsizer.errors import MeasureError
 from pullsizer.model import Source
@@ -29,6 +30,7 @@ class Measuring:
     :param credential: the token of a namespace, by the policy's rule
     :param answered: called for each waiter when something it asked about became known or changed
     :param clock: seconds since the epoch
+    :param lanes: by default those of real Hubs, which count over five minutes
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Measuring:
         credential: Callable[[str, HubToken], Awaitable[Access]],
         answered: Callable[[Waiter], None],
         clock: Callable[[], float] = time.time,
+        lanes: Lanes | None = None,
     ) -> None:
         self._credential = credential
         self._answered = answered
@@ -52,6 +55,7 @@ class Measuring:
             answered=self._tell,
             unwanted=self._drop,
             clock=clock,
+            lanes=lanes or Lanes(),
         )
 
     async def run(self) -> None:
