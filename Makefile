@@ -86,6 +86,10 @@ image: ## Build the operator's image with docker, podman or buildah, whichever w
 install-yaml: setup ## Render deploy/base to deploy/install.yaml
 	$(PY) -m tests.deploy.render
 
+.PHONY: docs
+docs: setup ## Write the tables of docs/sizing.md from the code
+	$(PY) -m tests.deploy.sizing_page
+
 .PHONY: chart
 chart: setup ## Write what deploy/chart has from deploy/base and from the policy
 	$(PY) -m tests.deploy.chart

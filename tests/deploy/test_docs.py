@@ -16,15 +16,12 @@ from pullsizer.admission import metrics as admission_metrics
 from pullsizer.cluster import metrics as cluster_metrics
 from pullsizer.controller import events
 from pullsizer.controller import metrics as controller_metrics
-from pullsizer.model import ModelFacts, Source
 from pullsizer.names import CPU, EPHEMERAL_STORAGE, MEMORY
 from pullsizer.overrides import KEYS, parse_overrides
 from pullsizer.policy import Amounts, Limits, Policy, load_policy
-from pullsizer.pulls import PullContainer
-from pullsizer.quantity import write
-from pullsizer.sizing import Decision, Inputs, decide
 from pullsizer.sources import failures
 
+from . import sizing_page
 from .render import BASE, ROOT, documents, kustomize
 
 DOCS = ROOT / "docs"
@@ -141,67 +138,18 @@ def test_the_annotations_page_has_every_annotation_with_a_good_example() -> None
 
 # -- sizing -----------------------------------------------------------------------------------------------------------
 
-KSERVE = {"HF_HUB_ENABLE_HF_TRANSFER": "1", "HF_XET_HIGH_PERFORMANCE": "1"}
 
-
-def sized(uri: str, facts: ModelFacts | None, policy: str = "") -> Decision:
-    source = Source(uri)
-    environment = KSERVE if source.scheme == "hf" else {}
-    container = PullContainer(0, "storage-initializer", "", (source,), environment, "disk")
-    return decide(Inputs(container, (facts,), load_policy(policy)))
-
-
-def cells(decision: Decision) -> str:
-    """Memory, cpu and disk as in `kubectl get mpull`."""
-    assert decision.resources is not None
-    columns = []
-    for name in (MEMORY, CPU, EPHEMERAL_STORAGE):
-        sides = (decision.resources.requests.get(name), decision.resources.limits.get(name))
-        columns.append("/".join(write(amount, name) for amount in sides if amount is not None) or NONE)
-    return " | ".join(columns)
-
-
-MODELS = yaml.safe_load((ROOT / "tests" / "stubs" / "models.yaml").read_text())
-TEN = 10_000_000_000
-CASES = {
-    "`https`, one file": ("https://example.com/model", ModelFacts(TEN, 1, TEN), ""),
-    "`hf`, one file of 10 GB, KServe's settings": ("hf://org/model", ModelFacts(TEN, 2, TEN), ""),
-    "`hf`, the same under `bounds.max` of 4Gi: small buffers": (
-        "hf://org/model",
-        ModelFacts(TEN, 2, TEN),
-        "bounds: {max: {memory: 4Gi}}",
-    ),
-    "`s3`, size not known: `modelPullResources`": ("s3://bucket/model", None, ""),
-}
-
-
-def model_row(model: dict[str, Any]) -> str:
-    facts = ModelFacts(model["bytes"], model["files"], model["largest"])
-    sizes = " | ".join(f"{amount / 1e9:.1f} GB" for amount in (facts.bytes, facts.largest))
-    return f"| `{model['uri']}` | {sizes} | {cells(sized(model['uri'], facts))} |"
-
-
-def case_row(case: str) -> str:
-    return f"| {case} | {cells(sized(*CASES[case]))} |"
-
-
-@pytest.mark.parametrize("model", MODELS, ids=lambda model: model["uri"])
-def test_the_examples_of_real_models_are_what_they_would_get(model: dict[str, Any]) -> None:
-    assert model_row(model) in (DOCS / "sizing.md").read_text()
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_the_examples_of_one_size_are_what_they_would_get(case: str) -> None:
-    assert case_row(case) in (DOCS / "sizing.md").read_text()
+def test_the_tables_of_the_sizing_page_are_what_the_code_says() -> None:
+    text = sizing_page.PAGE.read_text()
+    assert sizing_page.rendered(text) == text
 
 
 def test_the_readme_s_example_is_one_of_them() -> None:
-    (model,) = (model for model in MODELS if model["uri"] in (ROOT / "README.md").read_text())
-    facts = ModelFacts(model["bytes"], model["files"], model["largest"])
-    memory, cpu, disk = cells(sized(model["uri"], facts)).split(" | ")
-    assert (
-        f"Its pull should get memory {memory}, cpu {cpu}, ephemeral-storage {disk}." in (ROOT / "README.md").read_text()
-    )
+    readme = (ROOT / "README.md").read_text()
+    (model,) = (model for model in sizing_page.MODELS if model["uri"] in readme)
+    decision = sizing_page.sized(model["uri"], sizing_page.facts_of(model))
+    memory, cpu, disk = sizing_page.amounts(decision, MEMORY, CPU, EPHEMERAL_STORAGE).split(" | ")
+    assert f"Its pull should get memory {memory}, cpu {cpu}, ephemeral-storage {disk}." in readme
 
 
 # -- troubleshooting --------------------------------------------------------------------------------------------------

@@ -170,7 +170,14 @@ class Keeper:
         overrides, _ = parse_overrides(service.annotations if service else None)
         observed = self._observed(key, pull)
         policy = self._in_force.policy
-        decision = recommend(pull.sources, answers, policy, overrides, self._in_force.node_disk)
+        decision = recommend(
+            pull.sources,
+            answers,
+            policy,
+            overrides,
+            node_disk=self._in_force.node_disk,
+            image=self._inventory.kserve.image,
+        )
         status = status_of(
             sources=pull.sources,
             answers=answers,

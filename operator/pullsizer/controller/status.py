@@ -16,13 +16,12 @@ from pullsizer.policy import Policy
 from pullsizer.pulls import PullContainer
 from pullsizer.quantity import human, write
 from pullsizer.sizing import Decision, Inputs, decide
+from pullsizer.sizing.downloader import INJECTED
 
 Json = Mapping[str, Any]
 
 HISTORY: Final = 10
 _UNKNOWN: Final = "unknown"
-_KSERVE_ENVIRONMENT: Final = {"HF_HUB_ENABLE_HF_TRANSFER": "1", "HF_XET_HIGH_PERFORMANCE": "1"}
-"""What KServe puts into every pull container since v0.16 (#4726)."""
 _KSERVE_RESOURCES: Final = Resources({CPU: 100, MEMORY: 100 << 20}, {CPU: 1000, MEMORY: 1 << 30})
 
 
@@ -31,10 +30,15 @@ def recommend(
     answers: Sequence[Measurement | None],
     policy: Policy,
     overrides: Overrides,
+    *,
     node_disk: int | None,
+    image: str,
 ) -> Decision:
-    """What a pull of these gets in a pod as KServe makes it; a pod of its own kind may get other values."""
-    container = PullContainer(0, STORAGE_INITIALIZER, "", sources, _KSERVE_ENVIRONMENT, "disk")
+    """What a pull of these gets in a pod as KServe makes it; a pod of its own kind may get other values.
+
+    :param image: of KServe's downloader
+    """
+    container = PullContainer(0, STORAGE_INITIALIZER, image, sources, INJECTED, "disk")
     knowledge = tuple(answer.knowledge if answer else None for answer in answers)
     return decide(Inputs(container, knowledge, policy, _KSERVE_RESOURCES, overrides, node_disk=node_disk))
 

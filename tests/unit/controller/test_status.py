@@ -13,6 +13,7 @@ from pullsizer.policy import Policy
 from tests.unit.controller.examples import FACTS
 
 BERT = Source("hf://org/bert")
+IMAGE = "kserve/storage-initializer:v0.20.0"
 KNOWN = Measurement(FACTS, 1000.0)
 UNKNOWN = Measurement(Failure("NotFound", "there is no such model", 900), 1000.0)
 
@@ -21,7 +22,7 @@ def status(*answers: Measurement | None, previous: dict[str, Any] | None = None,
     sources = tuple(Source(f"hf://org/{number}") for number in range(len(answers)))
     values: dict[str, Any] = {"observed": (), "generation": 3, "endpoint": "https://hub", "now": 2000.0, **more}
     overrides = values.pop("overrides", NONE)
-    decision = recommend(sources, answers, Policy(), overrides, None)
+    decision = recommend(sources, answers, Policy(), overrides, node_disk=None, image=IMAGE)
     return status_of(sources=sources, answers=answers, decision=decision, previous=previous or {}, **values)
 
 
@@ -120,7 +121,7 @@ def test_history_goes_on_without_pods_is_bounded_and_counts_each_end_once() -> N
 
 def test_a_uri_is_written_without_what_may_be_a_secret() -> None:
     source = Source("https://user:pass@example.com/model.zip?sig=secret")
-    decision = recommend((source,), [UNKNOWN], Policy(), NONE, None)
+    decision = recommend((source,), [UNKNOWN], Policy(), NONE, node_disk=None, image=IMAGE)
     found = status_of(
         sources=(source,),
         answers=[UNKNOWN],
