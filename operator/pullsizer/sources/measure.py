@@ -13,13 +13,19 @@ from pullsizer.model import NOT_PULLED, SCHEMES, ModelFacts, Source, Store
 from pullsizer.policy import SourceRules
 from pullsizer.sources.access import STRANGER, Access
 from pullsizer.sources.addresses import EgressRules
+from pullsizer.sources.azure_blob import AzureBlob
 from pullsizer.sources.client import Client
 from pullsizer.sources.egress import Door
 from pullsizer.sources.failures import failure, shown
+from pullsizer.sources.git import Git
+from pullsizer.sources.google_storage import GoogleStorage
 from pullsizer.sources.huggingface import HuggingFace
 from pullsizer.sources.manners import Manners
+from pullsizer.sources.objects import Objects
 from pullsizer.sources.resolve import Resolver
-from pullsizer.sources.tls import make_context
+from pullsizer.sources.s3 import S3
+from pullsizer.sources.selecting import Selecting
+from pullsizer.sources.tls import make_context, read_bundle
 from pullsizer.sources.upstream import Upstream
 from pullsizer.sources.web import Web
 from pullsizer.suggest import nearest
@@ -66,6 +72,7 @@ class Measurer:
         self._tls = make_context(environ)
         self._door = Door(upstream=Upstream.of(environ), resolver=resolver, tls=self._tls)
         self._client = Client(self._door, self._tls)
+        self._objects = Objects(self._door, read_bundle(environ))
         self._rules: SourceRules | None = None
         self._manners = Manners()
         self._stores: dict[Store, StoreClient] = {}
@@ -77,7 +84,12 @@ class Measurer:
             await stack.enter_async_context(self._client)
             hub = HuggingFace(self._client)
             stack.push_async_callback(hub.close)
-            self._stores = {"hf": hub, "http": Web(self._client)}
+            selecting = Selecting()
+            stack.callback(selecting.close)
+            self._stores = {"hf": hub, "http": Web(self._client), "git": Git(self._client)}
+            self._stores["s3"] = S3(self._objects, selecting, self._client)
+            self._stores["gs"] = GoogleStorage(self._objects, selecting)
+            self._stores["azure"] = AzureBlob(self._objects, selecting)
             self._open = stack.pop_all()
         return self
 

@@ -82,7 +82,6 @@ async def test_a_denial_does_not_tell_the_address_of_a_name(measurer: Measurer) 
         ("http://a.example/x y", "InvalidURI"),
         ("http://a.example/x\r\nHost: b", "InvalidURI"),
         ("http://me:secret@a.example/x", "UnsupportedSource"),
-        ("https://github.com/owner/repo.git", "UnsupportedSource"),
         ("https://account.blob.core.windows.net/container/x", "UnsupportedSource"),
         ("https://account.file.core.windows.net/share/x", "UnsupportedSource"),
         ("https://account.z12.blob.storage.azure.net/container/x", "UnsupportedSource"),
