@@ -1,0 +1,86 @@
+"""`gs://bucket/object-or-folder`: how big what KServe's downloader takes of a bucket of Google Cloud Storage is."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Final
+
+from obstore.store import GCSStore
+
+from pullsizer.model import ModelFacts, Source
+from pullsizer.policy import SourceRules
+from pullsizer.sources.access import Access
+from pullsizer.sources.failures import failure, shown
+from pullsizer.sources.object_errors import Asked
+from pullsizer.sources.objects import Objects
+from pullsizer.sources.selecting import Selecting, nothing
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, GCSConfig, RetryConfig
+
+_HOST: Final = "storage.googleapis.com"
+_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
+# Of a service account's key all that is needed to sign with it. A key also names URLs to send tokens to and to get them
+# from; whoever wrote the Secret may have named any. The library needs neither: it signs what it sends by itself.
+_KEPT: Final = ("client_email", "private_key", "private_key_id")
+
+
+class GoogleStorage:
+    """Asks Google Cloud Storage about objects."""
+
+    def __init__(self, objects: Objects, selecting: Selecting) -> None:
+        self._objects = objects
+        self._selecting = selecting
+
+    def host(self, source: Source, access: Access, rules: SourceRules) -> str:
+        _parse(source)
+        return _HOST
+
+    async def unchanged(self, source: Source, facts: ModelFacts, access: Access, rules: SourceRules) -> bool:
+        return await self.measure(source, access, rules) == facts
+
+    async def measure(self, source: Source, access: Access, rules: SourceRules) -> ModelFacts:
+        name, key = _parse(source)
+        account = _account(access)
+
+        def make(options: ClientConfig, retries: RetryConfig) -> GCSStore:
+            # All that would else be read from the operator's environment, where it means something.
+            config: GCSConfig = {"base_url": f"https://{_HOST}", "skip_signature": account is None}
+            if account is not None:
+                config["service_account_key"] = account
+            return GCSStore(name, config=config, client_options=options, retry_config=retries)
+
+        asked = Asked(f"the bucket {shown(name)} of Google Cloud Storage", signed=account is not None)
+        async with self._objects.open(make, asked, [(_HOST, 443)]) as bucket:
+            folder = key if key.endswith("/") else f"{key}/"
+            found = await self._selecting.many(bucket, bucket.pages(folder), source, folder)
+            if found is None and not bucket.listed and folder != key and (single := await bucket.find(key)):
+                return await self._selecting.single(bucket, single)
+            if found is None:
+                raise nothing(source)
+            return found
+
+
+def _parse(source: Source) -> tuple[str, str]:
+    """Bucket and name, as the downloader reads them: nothing is decoded, and `?` and `#` are letters of the name."""
+    bucket, _, key = source.uri.partition("://")[2].partition("/")
+    if not _BUCKET.fullmatch(bucket) or not key:
+        raise failure(
+            "InvalidURI", f"{shown(source.public_uri)} names no folder or object of a bucket; write gs://bucket/path"
+        )
+    return bucket, key
+
+
+def _account(access: Access) -> str | None:
+    """The namespace's key of a service account, if it has one. Nothing of the operator's own is used in its place."""
+    text = access.get("GOOGLE_APPLICATION_CREDENTIALS")
+    if not text:
+        return None
+    try:
+        key = json.loads(text)
+    except (ValueError, RecursionError):
+        key = None
+    if not isinstance(key, dict) or not all(isinstance(key.get(name), str) for name in _KEPT):
+        raise failure("Unauthorized", "what the Secret holds for Google Cloud is not the key of a service account")
+    return json.dumps({name: key[name] for name in _KEPT})
