@@ -20,12 +20,15 @@ from pullsizer.model import ModelFacts, Source
 from pullsizer.policy import SourceRules
 from pullsizer.sources.access import Access
 from pullsizer.sources.addresses import normal_host
-from pullsizer.sources.client import REDIRECTED, REDIRECTS, Answer, Client
-from pullsizer.sources.failures import failure, retry_after, shown
+from pullsizer.sources.alone import Alone, WhenLarge
+from pullsizer.sources.answers import refuse
+from pullsizer.sources.client import Answer, Client
+from pullsizer.sources.failures import failure, shown
 from pullsizer.sources.git_lines import DELIMITER, FLUSH, Lines, line, lines, packed, read_refs, wanted
 from pullsizer.sources.git_objects import Objects, TooBigError
 from pullsizer.sources.git_pack import Pack
 from pullsizer.sources.proxying import basic
+from pullsizer.sources.redirects import Private, follow
 
 _MOST_PACK: Final = 32 << 20
 """Bytes: two of the largest listings. Weights are bigger, but hosts keep those in Large File Storage."""
@@ -53,18 +56,13 @@ class _Server:
 
     base: URL
     about: str
-    authorization: str = ""
+    private: Private
     v2: bool = True
     refs: tuple[tuple[bytes, bytes], ...] = ()
 
     @property
     def head(self) -> bytes:
         return next((commit for name, commit in self.refs if name == b"HEAD"), b"")
-
-    def headers(self, url: URL) -> dict[str, str]:
-        """What to send along; the credential to its own host only."""
-        own = self.authorization and url.origin() == self.base.origin()
-        return {**_V2, "Authorization": self.authorization} if own else dict(_V2)
 
 
 def parse(uri: str) -> URL:
@@ -93,7 +91,7 @@ class Git:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._large = asyncio.Lock()
+        self._alone = Alone()
 
     def host(self, source: Source, access: Access, rules: SourceRules) -> str:
         return normal_host(parse(source.uri).raw_host or "")
@@ -138,8 +136,8 @@ class Git:
         server = await self._find(parse(source.uri), access)
         if not server.v2:
             return replace(server, refs=tuple(found for found in server.refs if found[0].startswith(prefixes)))
-        wanted = b"".join(line(b"ref-prefix " + prefix) for prefix in prefixes)
-        found = await self._ask(server, line(b"command=ls-refs") + DELIMITER + wanted + FLUSH, _MOST_REFS)
+        asked = b"".join(line(b"ref-prefix " + prefix) for prefix in prefixes)
+        found = await self._ask(server, line(b"command=ls-refs") + DELIMITER + asked + FLUSH, _MOST_REFS)
         with _understood(server.about):
             return replace(server, refs=read_refs(lines(found.body)))
 
@@ -148,27 +146,18 @@ class Git:
         password = access.get("GIT_PASSWORD")
         # A name in the URI is used with a password that belongs to it: alone it may be a token, which is none of ours.
         user = (url.user if password else None) or access.get("GIT_USERNAME")
-        authorization = basic(user, password) if user or password else ""
-        server = _Server(url.with_user(None), shown(url.raw_host or ""), authorization)
-        asked = _under(server.base, "info/refs").with_query(service=_SERVICE)
-        for _ in range(REDIRECTS + 1):
-            found = await self._client.ask("GET", asked, server.about, server.headers(asked), most=_MOST_REFS)
-            location = found.headers.get("Location")
-            if found.status not in REDIRECTED or location is None:
-                break
-            with _understood(server.about):
-                asked = asked.join(URL(location)).with_fragment(None)
-        else:
-            raise failure("InvalidAnswer", f"{server.about} redirects more than {REDIRECTS} times")
-        _check(found, server.about)
+        login = {"Authorization": basic(user, password)} if user or password else {}
+        about, private = shown(url.raw_host or ""), Private(url, login)
+        asked = _under(url.with_user(None), "info/refs").with_query(service=_SERVICE)
+        found, asked = await follow(self._client, "GET", asked, about, headers=_V2, private=private, most=_MOST_REFS)
+        _check(found, about)
         if found.headers.get("Content-Type", "").partition(";")[0] != f"application/x-{_SERVICE}-advertisement":
-            raise failure("InvalidAnswer", f"{server.about} {_NOT_GIT}")
+            raise failure("InvalidAnswer", f"{about} {_NOT_GIT}")
         if asked.scheme != "https" or not asked.raw_path.endswith("/info/refs"):
-            raise failure("InvalidAnswer", f"{server.about} redirects to where no git repository can be")
+            raise failure("InvalidAnswer", f"{about} redirects to where no git repository can be")
         base = asked.with_query(None).with_path(asked.raw_path.removesuffix("/info/refs"), encoded=True)
-        kept = server.authorization if base.origin() == server.base.origin() else ""
-        with _understood(server.about):
-            return _greeted(replace(server, base=base, authorization=kept), lines(found.body))
+        with _understood(about):
+            return _greeted(_Server(base, about, private), lines(found.body))
 
     async def _pack(self, server: _Server, wants: list[bytes], objects: Objects) -> Pack:
         """Reads a shallow pack of all that is wanted.
@@ -176,12 +165,7 @@ class Git:
         :raises ValueError: for what is none
         :raises TooBigError: for too big a one
         """
-        pack, texts, large = Pack(objects), Lines(), False
-
-        async def alone() -> None:
-            nonlocal large
-            await self._large.acquire()
-            large = True
+        pack, texts = Pack(objects), Lines()
 
         async def each(data: bytes) -> None:
             for piece in packed(texts.feed(data)):
@@ -190,11 +174,8 @@ class Git:
                 for _ in pack.feed(piece):
                     await asyncio.sleep(0)
 
-        try:
-            await self._ask(server, wanted(wants, v2=server.v2), _UNKEPT, each, alone)
-        finally:
-            if large:
-                self._large.release()
+        async with self._alone.question() as when_large:
+            await self._ask(server, wanted(wants, v2=server.v2), _UNKEPT, each, when_large)
         if not pack.complete:
             raise ValueError("half a pack")
         return pack
@@ -205,11 +186,12 @@ class Git:
         body: bytes,
         most: int,
         each: Callable[[bytes], Awaitable[None]] | None = None,
-        when_large: Callable[[], Awaitable[None]] | None = None,
+        when_large: WhenLarge | None = None,
     ) -> Answer:
         url = _under(server.base, _SERVICE)
         headers = {
-            **server.headers(url),
+            **server.private.at(url),
+            **_V2,
             "Content-Type": f"application/x-{_SERVICE}-request",
             "Accept": f"application/x-{_SERVICE}-result",
         }
@@ -252,7 +234,7 @@ def _understood(about: str) -> Iterator[None]:
 
 def _check(found: Answer, about: str) -> None:
     """Raises what a status means that is not success."""
-    status, wait = found.status, retry_after(found.headers.get("Retry-After", ""))
+    status = found.status
     if status == 200:
         return
     if status in (401, 403, 407):
@@ -263,8 +245,4 @@ def _check(found: Answer, about: str) -> None:
         )
     if status in (404, 410):
         raise failure("NotFound", f"{about} {_NOT_GIT}")
-    if status == 429:
-        raise failure("RateLimited", f"{about} asked for fewer questions for a while", wait)
-    if status >= 500:
-        raise failure("SourceUnavailable", f"{about} answered with an error of its own (HTTP {status})", wait)
-    raise failure("InvalidAnswer", f"{about} answered with HTTP {status}")
+    refuse(found, about, "repository")
