@@ -30,7 +30,7 @@ class Program:
     name: str
     package: str
     pin: str
-    """What fixes the sources: the module's hash, or that of our go.mod and go.sum, and of a main.go of ours."""
+    """What fixes the sources: the module's hash, or that of our go.mod, go.sum and sources."""
     folder: Callable[[Go], Path]
     """Where to build; fetches the module where it is not here yet."""
     takes: str
@@ -97,7 +97,7 @@ def _copy_kserve(module: Path, target: Path) -> None:
 
 def _ours(name: str, module: str, package: str, takes: str, *linker_flags: str) -> Program:
     folder = MODULES / module
-    sources = [folder / package / "main.go"] if package.startswith("./") else []
+    sources = sorted((folder / package).glob("*.go")) if package.startswith("./") else []
     pin = cache.hash_files(folder / "go.mod", folder / "go.sum", *sources)
     return Program(name, package, pin, lambda _: folder, takes, linker_flags)
 
@@ -133,6 +133,8 @@ _CLUSTER = (
     _kserve("kserve-llmisvc", "./cmd/llmisvc", "half a minute"),
     _published("helm", f"helm.sh/helm/v4@{versions.HELM}", "./cmd/helm", "2 minutes"),
 )
+# One module for all three, so that what they share is compiled once. Their own commands have drivers for many clouds,
+# which take as long again to build: the mains of ours have the one that tests use.
 _STORES = (
     _ours("versitygw", "stores", "./versitygw", "half a minute"),
     _ours("fake-gcs-server", "stores", "./fake-gcs-server", "half a minute"),

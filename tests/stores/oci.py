@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from tests.controlplane import binaries
 from tests.controlplane.ports import HOST
 
-from .servers import TIMEOUT, Address, Content, Servers, lay
+from .servers import TIMEOUT, Address, Content, Servers, lay, stand_in
 from .tokens import ISSUER, SERVICE
 
 USER: Final = "reader"
@@ -114,16 +114,12 @@ class OciRegistry:
 
     def _blob(self, repository: str, media_type: str, content: Content) -> dict[str, Any]:
         """Lays a blob into the repository; gives its descriptor."""
-        hashed = content if isinstance(content, bytes) else f"{content} zeros".encode()
-        digest = f"sha256:{hashlib.sha256(hashed).hexdigest()}"
+        digest = f"sha256:{hashlib.sha256(stand_in(content)).hexdigest()}"
         lay(self._blob_path(digest), content)
         link = self.folder / "docker/registry/v2/repositories" / repository / "_layers/sha256" / digest[7:] / "link"
         lay(link, digest.encode())
-        return {
-            "mediaType": media_type,
-            "digest": digest,
-            "size": len(content) if isinstance(content, bytes) else content,
-        }
+        size = len(content) if isinstance(content, bytes) else content
+        return {"mediaType": media_type, "digest": digest, "size": size}
 
     def _blob_path(self, digest: str) -> Path:
         return self.folder / "docker/registry/v2/blobs/sha256" / digest[7:9] / digest[7:] / "data"

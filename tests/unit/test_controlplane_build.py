@@ -92,7 +92,7 @@ def test_our_own_modules_are_pinned_by_the_sums_beside_them() -> None:
             assert f" {version} h1:" in (folder / "go.sum").read_text()
 
 
-def test_a_program_of_our_own_is_built_anew_when_its_main_changes(
+def test_a_program_of_our_own_is_built_anew_when_its_sources_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(programs, "MODULES", tmp_path)

@@ -1,5 +1,5 @@
-// Command fake-gcs-server serves fakestorage as its own command does, except that over TLS that one speaks HTTP/2 alone,
-// which refuses every client that offers HTTP/1.1.
+// Command fake-gcs-server serves fakestorage with what tests of a client need and its own command leaves out: HTTP/1.1
+// over TLS, accounts (accounts.go), and listings in pages (pages.go).
 package main
 
 import (
@@ -17,6 +17,7 @@ func main() {
 	secure := flag.String("https", "", "host:port")
 	cert := flag.String("cert", "", "certificate")
 	key := flag.String("key", "", "its key")
+	account := flag.String("account", "", "RSA key of the one account, as PEM")
 	flag.Parse()
 
 	server, err := fakestorage.NewServerWithOptions(fakestorage.Options{
@@ -28,6 +29,10 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	go func() { log.Fatal(http.ListenAndServe(*plain, server.HTTPHandler())) }()
-	log.Fatal(http.ListenAndServeTLS(*secure, *cert, *key, server.HTTPHandler()))
+	handler, err := guarded(paged(server), *account)
+	if err != nil {
+		log.Fatal(err)
+	}
+	go func() { log.Fatal(http.ListenAndServe(*plain, handler)) }()
+	log.Fatal(http.ListenAndServeTLS(*secure, *cert, *key, handler))
 }
