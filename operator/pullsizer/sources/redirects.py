@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -46,14 +46,15 @@ async def follow(
     headers: Mapping[str, str] = _NONE,
     private: Private = NOTHING,
     most: int = 0,
+    when_large: Callable[[], Awaitable[None]] | None = None,
 ) -> tuple[Answer, URL]:
     """The answer after redirects, and where it came from.
 
     :param about: whom errors name. Where a server sends us is a thing that it said, and not told
-    :param most: as of `Client.ask`
+    :param most: as of `Client.ask`, and so is `when_large`
     """
     for _ in range(REDIRECTS + 1):
-        found = await client.ask(method, url, about, {**private.at(url), **headers}, most=most)
+        found = await client.ask(method, url, about, {**private.at(url), **headers}, most=most, when_large=when_large)
         location = found.headers.get("Location")
         if found.status not in REDIRECTED or location is None:
             return found, url
