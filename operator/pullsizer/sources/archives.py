@@ -15,6 +15,9 @@ from pullsizer.sources import zipdirectory
 Read: TypeAlias = Callable[[int, int], Awaitable[bytes]]
 """A piece of the file: from a position, so many bytes. Fewer where they cannot be had; may raise a `MeasureError`."""
 
+MOST_BYTES: Final = (1 << 63) - 1
+"""That Kubernetes' numbers can hold, and so the most of anything that is told."""
+
 _TYPES: Final = MimeTypes()
 """Not the module's own functions: those also read files of the machine they run on."""
 _SECONDS: Final = 5.0
@@ -55,7 +58,7 @@ async def unpacked(kind: Archive, size: int, read: Read) -> tuple[int, Basis]:
             found, certain = await {"zip": _zip, "tar.gz": _gzip, "tar": _tar}[kind](size, read)
     except (MeasureError, TimeoutError):
         return 0, "estimated"
-    return found, "measured" if certain else "estimated"
+    return min(found, MOST_BYTES), "measured" if certain else "estimated"
 
 
 async def _zip(size: int, read: Read) -> tuple[int, bool]:

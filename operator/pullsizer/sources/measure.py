@@ -21,7 +21,9 @@ from pullsizer.sources.git import Git
 from pullsizer.sources.google_storage import GoogleStorage
 from pullsizer.sources.huggingface import HuggingFace
 from pullsizer.sources.manners import Manners
+from pullsizer.sources.modelscope import ModelScope
 from pullsizer.sources.objects import Objects
+from pullsizer.sources.oci import Oci
 from pullsizer.sources.resolve import Resolver
 from pullsizer.sources.s3 import S3
 from pullsizer.sources.selecting import Selecting
@@ -87,9 +89,11 @@ class Measurer:
             selecting = Selecting()
             stack.callback(selecting.close)
             self._stores = {"hf": hub, "http": Web(self._client), "git": Git(self._client)}
+            self._stores["modelscope"] = ModelScope(self._client)
             self._stores["s3"] = S3(self._objects, selecting, self._client)
             self._stores["gs"] = GoogleStorage(self._objects, selecting)
             self._stores["azure"] = AzureBlob(self._objects, selecting)
+            self._stores["oci"] = Oci(self._client)
             self._open = stack.pop_all()
         return self
 

@@ -7,13 +7,12 @@ from typing import Final
 
 from yarl import URL
 
-from pullsizer.sources.archives import Read
+from pullsizer.sources.archives import MOST_BYTES, Read
 from pullsizer.sources.client import Answer, Client
 from pullsizer.sources.redirects import Private, follow
 
 FIRST_BYTE: Final = {"Range": "bytes=0-0"}
 
-_MOST_BYTES: Final = (1 << 63) - 1
 _DIGITS: Final = r"[0-9]{1,19}"
 _RANGE: Final = re.compile(rf"bytes (?:({_DIGITS})-({_DIGITS})|\*)/({_DIGITS})")
 _LENGTH: Final = re.compile(_DIGITS)
@@ -54,4 +53,4 @@ def _content_range(found: Answer) -> re.Match[str] | None:
 
 
 def _bounded(digits: str) -> int | None:
-    return size if (size := int(digits)) <= _MOST_BYTES else None
+    return size if (size := int(digits)) <= MOST_BYTES else None
