@@ -14,7 +14,7 @@ from pullsizer.policy import load_policy
 from tests.controlplane import binaries
 
 from .chart import CHART, generated, helm_template, template
-from .manifests import Manifests
+from .manifests import CONTROLLER, WEBHOOK, Manifests
 from .render import BASE, ROOT, Document, documents, kustomize
 
 BOOKKEEPING = {"helm.sh/chart", *(f"app.kubernetes.io/{name}" for name in ("instance", "managed-by", "version"))}
@@ -97,3 +97,13 @@ def test_a_hub_token_in_the_policy_brings_the_right_to_read_its_secret_and_no_ot
         assert {key: mine[key] for key in item if key != "metadata"} == {
             key: item[key] for key in item if key != "metadata"
         }
+
+
+def test_credentials_in_the_policy_bring_the_right_to_get_them_by_name_in_those_namespaces_only() -> None:
+    listed = helm_template("--set=sources.credentials.namespaces={models,research}")
+    before = list(helm_template().rules(CONTROLLER))
+    added = [(where, rule) for where, rule in listed.rules(CONTROLLER) if (where, rule) not in before]
+    assert [where for where, _ in added] == ["models", "research"]
+    for _, rule in added:
+        assert rule == {"apiGroups": [""], "resources": ["serviceaccounts", "secrets", "configmaps"], "verbs": ["get"]}
+    assert list(listed.rules(WEBHOOK)) == list(helm_template().rules(WEBHOOK))
