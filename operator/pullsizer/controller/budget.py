@@ -21,8 +21,8 @@ WINDOW: Final = 300.0
 class Budget:
     """Permissions to send one request each, of which the limit counts those that were sent.
 
-    A request beyond the one that was permitted (a redirect) cannot be held back any more: it is counted, and what comes
-    later waits for it.
+    A question may take another request than the one that was permitted: where the Hub redirects, or a model changed
+    that was only looked after. That is not held back, but counted: what comes later waits for it.
 
     :param clock: seconds, never backwards
     """

@@ -19,7 +19,7 @@ from functools import cache
 from typing import Any, Final, TypeAlias, TypeVar
 
 import httpx2
-from huggingface_hub import set_client_factory
+from huggingface_hub import constants, set_client_factory
 from huggingface_hub.utils import logging as hub_logging
 
 from pullsizer.sources.client import REDIRECTS
@@ -85,6 +85,9 @@ def install() -> None:
     Once a process, and for good: so no call of it, by whom ever, goes around the door.
     """
     set_client_factory(_make_client)
+    # Else it asks huggingface.co, before the first question of a process and whichever Hub that is for, whether the
+    # environment looks like a program's that it wants to know of.
+    constants.HF_HUB_DISABLE_TELEMETRY = True
     hub_logging.set_verbosity(logging.CRITICAL)
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells of each request
 
