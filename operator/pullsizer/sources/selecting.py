@@ -75,9 +75,11 @@ class Selecting:
             await self._add(tally, [first], source, prefix)
         async with aclosing(pages):
             async for page in pages:
+                # Some stores begin at the folder's first name all the same, and tell the first object again.
                 inside = [found for found in page if found["path"].startswith(prefix)]
-                await self._add(tally, inside, source, prefix)
-                if len(inside) < len(page) and page[-1]["path"] > prefix:
+                again = first["path"] if first is not None else None
+                await self._add(tally, [found for found in inside if found["path"] != again], source, prefix)
+                if not (last := page[-1]["path"]).startswith(prefix) and last > prefix:
                     break
         return await self._facts(bucket, tally) if tally.files else None
 
