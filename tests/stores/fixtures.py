@@ -18,7 +18,6 @@ from .s3 import S3Server
 from .servers import Servers
 from .tokens import TokenServer
 
-_MISSING: Final = pytest.StashKey[dict[str, str]]()
 _PREPARE: Final[dict[str, Callable[[], object]]] = {
     "s3_server": lambda: binaries.ensure(["versitygw"]),
     "gcs_server": lambda: binaries.ensure(["fake-gcs-server"]),
@@ -33,15 +32,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if session.config.option.collectonly:
         return
     wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}
-    missing = session.config.stash.setdefault(_MISSING, {})
     capture = session.config.pluginmanager.getplugin("capturemanager")
     assert capture is not None
     with capture.global_and_fixture_disabled():
         for name in sorted(wanted & {*_PREPARE}):
             try:
                 _PREPARE[name]()
-            except NoToolchainError as error:
-                missing[name] = str(error)
+            except NoToolchainError:
+                pass  # told by each test that asks for it
             except ControlPlaneError as error:
                 raise pytest.UsageError(str(error)) from None
 
@@ -54,26 +52,26 @@ def store_servers() -> Iterator[Servers]:
 
 
 @pytest.fixture(scope="session")
-def s3_server(request: pytest.FixtureRequest, store_servers: Servers) -> S3Server:
-    _skip_where_missing(request, "s3_server")
+def s3_server(store_servers: Servers) -> S3Server:
+    _prepare("s3_server")
     return S3Server.start(store_servers)
 
 
 @pytest.fixture(scope="session")
-def gcs_server(request: pytest.FixtureRequest, store_servers: Servers) -> GcsServer:
-    _skip_where_missing(request, "gcs_server")
+def gcs_server(store_servers: Servers) -> GcsServer:
+    _prepare("gcs_server")
     return GcsServer.start(store_servers)
 
 
 @pytest.fixture(scope="session")
-def azure_server(request: pytest.FixtureRequest, store_servers: Servers) -> AzureServer:
-    _skip_where_missing(request, "azure_server")
+def azure_server(store_servers: Servers) -> AzureServer:
+    _prepare("azure_server")
     return AzureServer.start(store_servers)
 
 
 @pytest.fixture(scope="session")
-def oci_registry(request: pytest.FixtureRequest, store_servers: Servers) -> OciRegistry:
-    _skip_where_missing(request, "oci_registry")
+def oci_registry(store_servers: Servers) -> OciRegistry:
+    _prepare("oci_registry")
     return OciRegistry.start(store_servers)
 
 
@@ -88,9 +86,14 @@ def oci_registry_token(oci_registry: OciRegistry, store_servers: Servers) -> Ite
         yield oci_registry.with_tokens(store_servers, tokens.address)
 
 
-def _skip_where_missing(request: pytest.FixtureRequest, name: str) -> None:
+def _prepare(name: str) -> None:
     """Where a store cannot be had, its tests are skipped with the reason; on CI that would hide them, so they fail."""
-    if (reason := request.config.stash[_MISSING].get(name)) is not None:
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
+    try:
+        _PREPARE[name]()
+    except NoToolchainError as error:
+        reason = str(error)
+    else:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)

@@ -16,7 +16,7 @@ from . import azurite
     [
         ({}, "needs node, which is not on PATH: install Node.js"),
         ({"node": "v20.1.0"}, "needs npm, which is not on PATH: install Node.js"),
-        ({"node": "v16.20.2", "npm": "8"}, r"needs Node\.js 18 or newer, and .*/node is v16\.20\.2"),
+        ({"node": "v16.20.2", "npm": "8"}, r"needs Node\.js 20 or newer, and .*/node is v16\.20\.2"),
     ],
     ids=["nothing", "no npm", "too old"],
 )
