@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from obstore.exceptions import BaseError
 
+from .azure import AzureServer
 from .clients import S3, Azure, Client, Gcs, Store
+from .gcs import GcsServer
 
 
 @pytest.fixture(params=["s3", "gcs", "azure"])
@@ -30,6 +32,13 @@ def sizes(client: Client, prefix: str | None = None) -> dict[str, int]:
 def get(url: str, ca: Path) -> bytes:
     context = ssl.create_default_context(cafile=str(ca))
     with urllib.request.urlopen(url, timeout=30, context=context) as reply:
+        answer: bytes = reply.read()
+        return answer
+
+
+def at_name(endpoint: str, name: str, path: str) -> bytes:
+    request = urllib.request.Request(endpoint + path, headers={"Host": name})
+    with urllib.request.urlopen(request, timeout=30) as reply:
         answer: bytes = reply.read()
         return answer
 
@@ -84,6 +93,19 @@ def test_strangers_see_what_is_public_and_nothing_else(store: Store) -> None:
 def test_a_bucket_that_is_not_there_is_not_found(store: Store) -> None:
     with pytest.raises(BaseError, match="status code: 404"):
         sizes(store.owner("no-such-bucket"))
+
+
+def test_google_answers_to_its_public_name(gcs_server: GcsServer) -> None:
+    bucket = gcs_server.bucket(public=True)
+    bucket.put({"a": b"abc"})
+    assert at_name(gcs_server.endpoint, "storage.googleapis.com", f"/{bucket.name}/a") == b"abc"
+
+
+def test_azure_answers_to_its_public_name(azure_server: AzureServer) -> None:
+    bucket = azure_server.container(public=True)
+    bucket.put({"a": b"abc"})
+    name = f"{azure_server.account}.blob.core.windows.net"
+    assert at_name(azure_server.endpoint, name, f"/{bucket.name}/a") == b"abc"
 
 
 def test_https_is_vouched_for_by_the_ca(store: Store) -> None:

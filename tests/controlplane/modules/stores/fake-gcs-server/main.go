@@ -29,7 +29,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	handler, err := guarded(paged(server), *account)
+	handler, err := guarded(paged(server, *host), *account)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -20,10 +20,14 @@ type listing struct {
 	NextContinuationToken string `xml:",omitempty"`
 }
 
-// paged limits the listings of both APIs.
-func paged(server *fakestorage.Server) http.Handler {
+// paged limits the listings of both APIs, and answers under whatever name it is called by.
+func paged(server *fakestorage.Server, host string) http.Handler {
 	next := server.HTTPHandler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Host = host // the one that fakestorage knows
+		if strings.HasPrefix(r.Host, "storage.googleapis.com") {
+			r.Host = host
+		}
 		query := r.URL.Query()
 		if name := strings.Trim(r.URL.Path, "/"); query.Get("list-type") == "2" && !strings.Contains(name, "/") {
 			list(w, server, name, fakestorage.ListOptions{
