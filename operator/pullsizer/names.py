@@ -18,8 +18,9 @@ INJECT: Final = f"{GROUP}/inject"
 POLICY_CONFIGMAP: Final = "pullsizer-config"
 ACCEPTED_CONFIGMAP: Final = "pullsizer-config-accepted"
 POLICY_KEY: Final = "config.yaml"
-NODES_KEY: Final = "largest-ephemeral-storage"
-"""Key of the accepted ConfigMap: what the largest known node could give, so that replicas decide alike."""
+NODE_DISK_KEY: Final = "largest-ephemeral-storage"
+NODE_MEMORY_KEY: Final = "largest-memory"
+"""Keys of the accepted ConfigMap: what the largest known node could give, so that replicas decide alike."""
 CA_SECRET: Final = "pullsizer-ca"  # noqa: S105 - names of Secrets, not secrets
 LEAF_SECRET: Final = "pullsizer-webhook-tls"  # noqa: S105
 LEASE: Final = "pullsizer-controller"

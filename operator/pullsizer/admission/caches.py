@@ -17,13 +17,15 @@ from typing import Any
 from pullsizer.errors import InvalidPolicy, InvalidQuantity
 from pullsizer.kserve import DEFAULT as KSERVE_DEFAULT
 from pullsizer.kserve import KServe, kserve_configuration
-from pullsizer.limits import UNLIMITED, NamespaceLimits, namespace_limits
+from pullsizer.limits import NamespaceLimits
 from pullsizer.model import Knowledge, ModelFacts
 from pullsizer.modelpull import Measurement, measurements, overrides_of, service_of
-from pullsizer.names import EPHEMERAL_STORAGE, NODES_KEY, POLICY_KEY
+from pullsizer.names import EPHEMERAL_STORAGE, MEMORY, NODE_DISK_KEY, NODE_MEMORY_KEY, POLICY_KEY
 from pullsizer.overrides import NONE, Overrides, parse_overrides
+from pullsizer.places import Places
 from pullsizer.policy import DEFAULT, Policy, load_policy
 from pullsizer.quantity import parse
+from pullsizer.quota import QuotaLeft
 
 Json = Mapping[str, Any]
 Service = tuple[str, str, str]
@@ -62,12 +64,11 @@ class Caches:
         self.policy_digest = "built-in"
         self.accepted = False
         self.node_disk: int | None = None
+        self.node_memory: int | None = None
         self.kserve: KServe = KSERVE_DEFAULT
         self._kserve_configmap: Json | None = None
         self._storage_containers: dict[str, Json] = {}
-        self._limit_ranges: dict[str, dict[str, Json]] = defaultdict(dict)
-        self._limits: dict[str, NamespaceLimits] = {}
-        self._namespaces: dict[str, Overrides] = {}
+        self._places = Places()
         self._pulls: dict[tuple[str, str], _Pull] = {}
         self._by_source: dict[tuple[str, str], dict[str, Measurement]] = defaultdict(dict)
         self._by_service: dict[Service, dict[str, Overrides]] = defaultdict(dict)
@@ -94,10 +95,13 @@ class Caches:
         return next((item for item in found.values() if item), NONE) if found else NONE
 
     def namespace_overrides(self, namespace: str) -> Overrides:
-        return self._namespaces.get(namespace, NONE)
+        return self._places.overrides(namespace)
 
     def limits(self, namespace: str) -> NamespaceLimits:
-        return self._limits.get(namespace, UNLIMITED)
+        return self._places.limits(namespace)
+
+    def quota(self, namespace: str) -> QuotaLeft:
+        return self._places.quota(namespace)
 
     def controller_alive(self) -> bool:
         """Whether somebody renews the Lease. Judged by when we saw it change, as clocks differ between nodes."""
@@ -147,41 +151,37 @@ class Caches:
             return
         self.accepted = True
         self.policy_digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-        try:
-            self.node_disk = parse(data[NODES_KEY], EPHEMERAL_STORAGE) if data.get(NODES_KEY) else None
-        except InvalidQuantity:
-            self.node_disk = None
+        self.node_disk = _amount(data.get(NODE_DISK_KEY), EPHEMERAL_STORAGE)
+        self.node_memory = _amount(data.get(NODE_MEMORY_KEY), MEMORY)
 
     @_change
     def remove_accepted(self, _: Json) -> None:
-        self.policy, self.policy_digest, self.accepted, self.node_disk = DEFAULT, "built-in", False, None
+        self.policy, self.policy_digest, self.accepted = DEFAULT, "built-in", False
+        self.node_disk = self.node_memory = None
 
     @_change
     def put_limit_range(self, item: Json) -> None:
-        namespace, name = _identity(item)
-        self._limit_ranges[namespace][name] = item
-        self._limits[namespace] = namespace_limits(self._limit_ranges[namespace].values())
+        self._places.put_limit_range(item)
 
     @_change
     def remove_limit_range(self, item: Json) -> None:
-        namespace, name = _identity(item)
-        _discard(self._limit_ranges, namespace, name)
-        self._limits.pop(namespace, None)
-        if namespace in self._limit_ranges:
-            self._limits[namespace] = namespace_limits(self._limit_ranges[namespace].values())
+        self._places.remove_limit_range(item)
+
+    @_change
+    def put_resource_quota(self, item: Json) -> None:
+        self._places.put_resource_quota(item)
+
+    @_change
+    def remove_resource_quota(self, item: Json) -> None:
+        self._places.remove_resource_quota(item)
 
     @_change
     def put_namespace(self, item: Json) -> None:
-        metadata = item.get("metadata") or {}
-        overrides, _ = parse_overrides(metadata.get("annotations"))
-        if overrides:
-            self._namespaces[metadata["name"]] = overrides
-        else:
-            self._namespaces.pop(metadata["name"], None)
+        self._places.put_namespace(item)
 
     @_change
     def remove_namespace(self, item: Json) -> None:
-        self._namespaces.pop(item["metadata"]["name"], None)
+        self._places.remove_namespace(item)
 
     @_change
     def put_kserve_configmap(self, item: Json) -> None:
@@ -216,6 +216,13 @@ class Caches:
 
     def remove_lease(self, _: Json) -> None:
         self._lease = None
+
+
+def _amount(text: str | None, resource: str) -> int | None:
+    try:
+        return parse(text, resource) if text else None
+    except InvalidQuantity:
+        return None
 
 
 def _identity(item: Json) -> tuple[str, str]:

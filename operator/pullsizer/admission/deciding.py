@@ -210,7 +210,9 @@ def _inputs(pod: _Pod, pull: PullContainer, resources: PodResources, caches: Cac
         pod_level=resources.whole,
         limits=caches.limits(pod.namespace),
         kserve=caches.kserve,
+        quota=caches.quota(pod.namespace),
         node_disk=caches.node_disk,
+        node_memory=caches.node_memory,
     )
 
 
@@ -242,7 +244,9 @@ def _digest(inputs: Inputs, policy_digest: str) -> str:
             limits.default,
             pull.image,
             pull.medium,
+            inputs.quota,
             inputs.node_disk,
+            inputs.node_memory,
         )
     )
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -97,6 +97,7 @@ def _reflectors(api: KubeApi, settings: WebhookSettings, caches: Caches, certifi
         watch("modelpulls", f"/apis/{API_VERSION}/{PLURAL}", caches.put_model_pull, caches.remove_model_pull),
         watch("policy", f"/api/v1/{own}/configmaps", put_accepted, caches.remove_accepted, only=ACCEPTED_CONFIGMAP),
         watch("limitranges", "/api/v1/limitranges", caches.put_limit_range, caches.remove_limit_range),
+        watch("resourcequotas", "/api/v1/resourcequotas", caches.put_resource_quota, caches.remove_resource_quota),
         watch("namespaces", "/api/v1/namespaces", caches.put_namespace, caches.remove_namespace),
         # Where we may not read them, KServe not being there yet or elsewhere, its shipped defaults are what holds.
         watch(

@@ -36,6 +36,7 @@ from pullsizer.names import (
     POLICY_CONFIGMAP,
     WEBHOOK_CONFIGURATION,
 )
+from pullsizer.places import Places
 from pullsizer.settings import ControllerSettings
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,10 @@ class Controller:
             credential=functools.partial(hub_token, api),
             answered=self._answered,
         )
-        self._keeper = Keeper(api, self._inventory, self._measuring, self._policy, tell=self._recorder.tell)
+        self._places = Places()
+        self._keeper = Keeper(
+            api, self._inventory, self._measuring, self._policy, self._places, tell=self._recorder.tell
+        )
         self._certificates = Certificates(api, settings.namespace, settings.webhook_hosts)
         self._kserve_configmap: Json | None = None
         self._storage_containers: dict[str, Json] = {}
@@ -173,6 +177,19 @@ class Controller:
         self._measuring.set_policy(self._policy.policy)
         self._keeper.everything_changed()
 
+    def _of_place(self, take: Callable[[Json], None]) -> Take:
+        """Something holds in a namespace from now on, or no more."""
+
+        def changed(item: Json) -> None:
+            metadata = item["metadata"]
+            namespace = metadata.get("namespace") or metadata["name"]
+            before = self._places.limits(namespace), self._places.overrides(namespace)
+            take(item)
+            if before != (self._places.limits(namespace), self._places.overrides(namespace)):
+                self._keeper.namespace_changed(namespace)
+
+        return changed
+
     def _put_kserve(self, item: Json | None) -> None:
         self._kserve_configmap = item
         self._read_kserve()
@@ -208,6 +225,7 @@ class Controller:
 
         core = f"/api/v1/namespaces/{self._settings.namespace}"
         policy, keeper, certificates = self._policy, self._keeper, self._certificates
+        places = self._places
         pods = functools.partial(watch, path="/api/v1/pods", put=self._put_pod, remove=self._remove_pod)
         configmaps = functools.partial(watch, path=f"{core}/configmaps")
         secrets = functools.partial(
@@ -220,6 +238,14 @@ class Controller:
             configmaps("policy", put=policy.put_config, remove=policy.remove_config, only=POLICY_CONFIGMAP),
             configmaps(
                 "accepted-policy", put=policy.put_accepted, remove=policy.remove_accepted, only=ACCEPTED_CONFIGMAP
+            ),
+            *(
+                watch(plural, f"/api/v1/{plural}", self._of_place(put), self._of_place(remove))
+                for plural, put, remove in (
+                    ("limitranges", places.put_limit_range, places.remove_limit_range),
+                    ("resourcequotas", places.put_resource_quota, places.remove_resource_quota),
+                    ("namespaces", places.put_namespace, places.remove_namespace),
+                )
             ),
             # Where we may not read them, KServe not being there yet or elsewhere, its shipped defaults are what holds.
             watch(

@@ -25,6 +25,7 @@ Reason = Literal[
     "InvalidPolicy",
     "MeasureFailed",
     "ModelMeasured",
+    "PullAtRisk",
     "PullEvicted",
     "PullNotSized",
     "PullOOMKilled",

@@ -14,14 +14,16 @@ from pullsizer.controller.events import Note
 from pullsizer.controller.inventory import Inventory, ServiceKey
 from pullsizer.controller.measuring import Measuring
 from pullsizer.controller.metrics import MODEL_PULLS, OUTCOMES
+from pullsizer.controller.nodes import Largest
 from pullsizer.controller.outcomes import Outcome
 from pullsizer.controller.questions import Waiter
-from pullsizer.controller.status import recommend, status_of
+from pullsizer.controller.status import Surroundings, recommend, status_of
 from pullsizer.controller.work import WorkQueue
 from pullsizer.errors import ClusterError, NotFound
 from pullsizer.modelpull import Measurement, ModelPull, measurements
 from pullsizer.names import API_VERSION, FIELD_MANAGER, KIND
 from pullsizer.overrides import parse_overrides
+from pullsizer.places import Places
 from pullsizer.policy import Policy
 
 log = logging.getLogger(__name__)
@@ -45,7 +47,7 @@ class InForce(Protocol):
     def policy(self) -> Policy: ...
 
     @property
-    def node_disk(self) -> int | None: ...
+    def nodes(self) -> Largest: ...
 
 
 class Keeper:
@@ -60,6 +62,7 @@ class Keeper:
         inventory: Inventory,
         measuring: Measuring,
         in_force: InForce,
+        places: Places,
         *,
         tell: Callable[[Note], None],
         grace: float = GRACE,
@@ -69,6 +72,7 @@ class Keeper:
         self._inventory = inventory
         self._measuring = measuring
         self._in_force = in_force
+        self._places = places
         self._tell = tell
         self._grace = grace
         self._clock = clock
@@ -124,6 +128,12 @@ class Keeper:
     def answered(self, waiter: Waiter) -> None:
         self.queue.add(waiter)
 
+    def namespace_changed(self, namespace: str) -> None:
+        """Its annotations, or its LimitRanges. Not its quotas: what they leave changes with every pod."""
+        for waiter in self._desired:
+            if waiter.namespace == namespace:
+                self.queue.add(waiter)
+
     def everything_changed(self) -> None:
         """Another policy, other nodes: every recommendation may be another one."""
         for waiter in self._desired:
@@ -167,17 +177,18 @@ class Keeper:
                 return
         key = ServiceKey(pull.namespace, pull.service.kind, pull.service.name)
         service = self._inventory.services.get(key)
-        overrides, _ = parse_overrides(service.annotations if service else None)
+        asked, _ = parse_overrides(service.annotations if service else None)
         observed = self._observed(key, pull)
-        policy = self._in_force.policy
-        decision = recommend(
-            pull.sources,
-            answers,
-            policy,
-            overrides,
-            node_disk=self._in_force.node_disk,
+        policy, places, namespace = self._in_force.policy, self._places, pull.namespace
+        around = Surroundings(
+            policy=policy,
+            overrides=asked.over(places.overrides(namespace)),
+            limits=places.limits(namespace),
+            quota=places.quota(namespace),
+            nodes=self._in_force.nodes,
             image=self._inventory.kserve.image,
         )
+        decision = recommend(pull.sources, answers, around)
         status = status_of(
             sources=pull.sources,
             answers=answers,

@@ -1,21 +1,32 @@
-"""What the largest known node could give a pod in ephemeral storage."""
+"""What the largest known node could give a pod, resource by resource."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pullsizer.cluster import KubeApi
 from pullsizer.errors import InvalidQuantity
-from pullsizer.names import EPHEMERAL_STORAGE
+from pullsizer.names import EPHEMERAL_STORAGE, MEMORY
 from pullsizer.quantity import parse
 
 
-async def largest_ephemeral_storage(api: KubeApi) -> int | None:
-    """Bytes; None where no node says. Page by page: a node is 10 KB and more, and there may be thousands."""
-    largest: int | None = None
+@dataclass(frozen=True)
+class Largest:
+    """Bytes; None where no node says."""
+
+    disk: int | None = None
+    memory: int | None = None
+
+
+async def largest_node(api: KubeApi) -> Largest:
+    """Of all nodes. Page by page: a node is 10 KB and more, and there may be thousands."""
+    most: dict[str, int] = {}
     async for node in api.items("/api/v1/nodes"):
-        text = ((node.get("status") or {}).get("allocatable") or {}).get(EPHEMERAL_STORAGE)
-        try:
-            amount = parse(str(text), EPHEMERAL_STORAGE)
-        except InvalidQuantity:
-            continue
-        largest = max(amount, largest or 0)
-    return largest
+        allocatable = (node.get("status") or {}).get("allocatable") or {}
+        for resource in (EPHEMERAL_STORAGE, MEMORY):
+            try:
+                amount = parse(str(allocatable.get(resource)), resource)
+            except InvalidQuantity:
+                continue
+            most[resource] = max(amount, most.get(resource, 0))
+    return Largest(most.get(EPHEMERAL_STORAGE), most.get(MEMORY))

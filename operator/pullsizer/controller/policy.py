@@ -16,14 +16,16 @@ from typing import Any, Final
 from pullsizer.cluster import KubeApi
 from pullsizer.controller.events import Note, Regarding
 from pullsizer.controller.metrics import POLICY_ACCEPTED
-from pullsizer.controller.nodes import largest_ephemeral_storage
+from pullsizer.controller.nodes import Largest, largest_node
 from pullsizer.controller.work import WorkQueue
 from pullsizer.errors import ClusterError, InvalidPolicy, InvalidQuantity, NotFound
 from pullsizer.names import (
     ACCEPTED_CONFIGMAP,
     EPHEMERAL_STORAGE,
     FIELD_MANAGER,
-    NODES_KEY,
+    MEMORY,
+    NODE_DISK_KEY,
+    NODE_MEMORY_KEY,
     POLICY_CONFIGMAP,
     POLICY_KEY,
 )
@@ -33,7 +35,7 @@ from pullsizer.quantity import parse, write
 log = logging.getLogger(__name__)
 
 NODES_EVERY: Final = 300.0
-"""Seconds. It only decides whether disk is requested that no node has; nodes of a new kind may be known later."""
+"""Seconds. It only decides whether disk is requested that no node has, and what is warned of."""
 
 
 class PolicyKeeper:
@@ -47,7 +49,7 @@ class PolicyKeeper:
         self, api: KubeApi, namespace: str, *, tell: Callable[[Note], None], changed: Callable[[], None]
     ) -> None:
         self.policy: Policy = DEFAULT
-        self.node_disk: int | None = None
+        self.nodes = Largest()
         self._api = api
         self._namespace = namespace
         self._path = f"/api/v1/namespaces/{namespace}/configmaps/{ACCEPTED_CONFIGMAP}"
@@ -71,8 +73,11 @@ class PolicyKeeper:
             return
         try:
             self.policy, self._text = load_policy(text), text
-            disk = self._published.get(NODES_KEY)
-            self.node_disk = parse(disk, EPHEMERAL_STORAGE) if disk else None
+            disk, memory = (self._published.get(key) for key in (NODE_DISK_KEY, NODE_MEMORY_KEY))
+            self.nodes = Largest(
+                disk=parse(disk, EPHEMERAL_STORAGE) if disk else None,
+                memory=parse(memory, MEMORY) if memory else None,
+            )
         except (InvalidPolicy, InvalidQuantity) as error:
             log.warning("accepted policy cannot be read, built-in defaults until another is accepted error=%s", error)
 
@@ -112,12 +117,12 @@ class PolicyKeeper:
         """Forever, until cancelled."""
         while True:
             try:
-                disk = await largest_ephemeral_storage(self._api)
+                nodes = await largest_node(self._api)
             except ClusterError as error:
                 log.warning("nodes not listed error=%s", error)
             else:
-                if disk != self.node_disk:
-                    self.node_disk = disk
+                if nodes != self.nodes:
+                    self.nodes = nodes
                     self.queue.add(ACCEPTED_CONFIGMAP)
                     self._changed()
             await asyncio.sleep(NODES_EVERY)
@@ -132,8 +137,10 @@ class PolicyKeeper:
 
     def _data(self) -> dict[str, str]:
         data = {POLICY_KEY: self._text or ""}
-        if self.node_disk is not None:
-            data[NODES_KEY] = write(self.node_disk, EPHEMERAL_STORAGE)
+        if self.nodes.disk is not None:
+            data[NODE_DISK_KEY] = write(self.nodes.disk, EPHEMERAL_STORAGE)
+        if self.nodes.memory is not None:
+            data[NODE_MEMORY_KEY] = write(self.nodes.memory, MEMORY)
         return data
 
     async def _publish(self, _: str) -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from pullsizer.controller.nodes import Largest
 from pullsizer.controller.outcomes import Outcome
+from pullsizer.limits import UNLIMITED, NamespaceLimits
 from pullsizer.model import Failure, ModelFacts, Source
 from pullsizer.modelpull import Condition, Measurement, model_status
 from pullsizer.names import CPU, EPHEMERAL_STORAGE, MEMORY, STORAGE_INITIALIZER
-from pullsizer.overrides import Overrides
+from pullsizer.overrides import NONE, Overrides
 from pullsizer.pod import Resources
 from pullsizer.policy import Policy
 from pullsizer.pulls import PullContainer
 from pullsizer.quantity import human, write
+from pullsizer.quota import NO_QUOTA, QuotaLeft
 from pullsizer.sizing import Decision, Inputs, decide
 from pullsizer.sizing.downloader import INJECTED
 
@@ -25,22 +29,39 @@ _UNKNOWN: Final = "unknown"
 _KSERVE_RESOURCES: Final = Resources({CPU: 100, MEMORY: 100 << 20}, {CPU: 1000, MEMORY: 1 << 30})
 
 
-def recommend(
-    sources: tuple[Source, ...],
-    answers: Sequence[Measurement | None],
-    policy: Policy,
-    overrides: Overrides,
-    *,
-    node_disk: int | None,
-    image: str,
-) -> Decision:
-    """What a pull of these gets in a pod as KServe makes it; a pod of its own kind may get other values.
+@dataclass(frozen=True)
+class Surroundings:
+    """What holds around a pull, but for its pod.
 
     :param image: of KServe's downloader
     """
-    container = PullContainer(0, STORAGE_INITIALIZER, image, sources, INJECTED, "disk")
-    knowledge = tuple(answer.knowledge if answer else None for answer in answers)
-    return decide(Inputs(container, knowledge, policy, _KSERVE_RESOURCES, overrides, node_disk=node_disk))
+
+    policy: Policy
+    overrides: Overrides = NONE
+    limits: NamespaceLimits = UNLIMITED
+    quota: QuotaLeft = NO_QUOTA
+    nodes: Largest = field(default_factory=Largest)
+    image: str = ""
+
+
+def recommend(
+    sources: tuple[Source, ...], answers: Sequence[Measurement | None], surroundings: Surroundings
+) -> Decision:
+    """What a pull of these gets in a pod as KServe makes it; a pod of its own kind may get other values."""
+    around = surroundings
+    return decide(
+        Inputs(
+            container=PullContainer(0, STORAGE_INITIALIZER, around.image, sources, INJECTED, "disk"),
+            knowledge=tuple(answer.knowledge if answer else None for answer in answers),
+            policy=around.policy,
+            current=_KSERVE_RESOURCES,
+            overrides=around.overrides,
+            limits=around.limits,
+            quota=around.quota,
+            node_disk=around.nodes.disk,
+            node_memory=around.nodes.memory,
+        )
+    )
 
 
 def status_of(
@@ -91,6 +112,8 @@ def _recommendation(decision: Decision) -> dict[str, Any]:
     if decision.resources is not None:
         found["requests"] = {name: write(amount, name) for name, amount in decision.resources.requests.items()}
         found["limits"] = {name: write(amount, name) for name, amount in decision.resources.limits.items()}
+    if decision.warnings:
+        found["warnings"] = list(decision.warnings)
     if decision.environment:
         found["environment"] = dict(decision.environment)
     return found

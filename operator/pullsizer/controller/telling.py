@@ -35,7 +35,9 @@ def of_service(service: Service) -> Iterator[Note]:
 
 
 def of_status(service: Service, pull: ModelPull, before: Json, after: Json) -> Iterator[Note]:
-    """A model that became known, or turned out to be something else; one that could not be measured, and why."""
+    """A model that became known, or turned out to be something else; one that could not be measured, and why; and what
+    stands in the way of its pull, before there is a pod.
+    """
     about = regarding(service)
     old, new = _condition(before, "Measured"), _condition(after, "Measured")
     uris = ", ".join(source.public_uri for source in pull.sources[:3]) + (" …" if len(pull.sources) > 3 else "")
@@ -46,6 +48,11 @@ def of_status(service: Service, pull: ModelPull, before: Json, after: Json) -> I
     if failed and (old.get("status") != "False" or old.get("reason") != new.get("reason")):
         text = f"{uris} ({pull.component}): {new['message']}. Until it is measured its pull gets {_gets(after)}."
         yield Note(about, "MeasureFailed", text, f"{pull.name}/{_moment(after)}")
+
+    risks = (after.get("recommendation") or {}).get("warnings") or []
+    if risks and risks != (before.get("recommendation") or {}).get("warnings"):
+        text = f"{uris} ({pull.component}): {'; '.join(risks)}."
+        yield Note(about, "PullAtRisk", text, f"{pull.name}/{_digest(risks)}")
 
 
 def of_pod(service: Service, pod: PullPod, now: float) -> Iterator[Note]:
@@ -113,6 +120,10 @@ def _condition(status: Json, kind: str) -> Json:
 def _moment(status: Json) -> str:
     """Names what was found when: the same again after something else is news once more."""
     found = [(item.get("source"), item.get("measuredAt")) for item in status.get("models") or ()]
+    return _digest(found)
+
+
+def _digest(found: object) -> str:
     return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:12]
 
 

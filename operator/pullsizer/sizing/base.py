@@ -14,11 +14,11 @@ from pullsizer.overrides import Overrides
 from pullsizer.policy import Tier
 from pullsizer.quantity import write
 from pullsizer.sizing.computed import facts_of
-from pullsizer.sizing.inputs import Amounts, Basis, Inputs
+from pullsizer.sizing.inputs import Amounts, Basis, Inputs, Reasons
 from pullsizer.sizing.law import Need, cpu_limit, cpu_request, round_memory
 
 
-def base(inputs: Inputs, wanted: Need | None, reasons: list[str]) -> tuple[Basis, Amounts, Amounts]:
+def base(inputs: Inputs, wanted: Need | None, reasons: Reasons) -> tuple[Basis, Amounts, Amounts]:
     policy, overrides = inputs.policy, inputs.overrides
     basis: Basis = "default"
     # Where the policy says nothing of a value, the container keeps what it has.
@@ -62,7 +62,7 @@ def base(inputs: Inputs, wanted: Need | None, reasons: list[str]) -> tuple[Basis
             del requests[EPHEMERAL_STORAGE]
         elif inputs.node_disk is not None and amount > inputs.node_disk:
             del requests[EPHEMERAL_STORAGE]
-            reasons.append(
+            reasons.warn(
                 f"no known node has {write(amount, EPHEMERAL_STORAGE)} of ephemeral storage, so none is requested; "
                 "the pull may run out of disk"
             )

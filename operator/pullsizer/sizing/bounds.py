@@ -9,10 +9,10 @@ from collections.abc import Mapping
 
 from pullsizer.names import CPU, EPHEMERAL_STORAGE, MEMORY, RESOURCES
 from pullsizer.quantity import write
-from pullsizer.sizing.inputs import Amounts, Inputs
+from pullsizer.sizing.inputs import Amounts, Inputs, Reasons
 
 
-def keep_what_a_person_set(inputs: Inputs, requests: Amounts, limits: Amounts, reasons: list[str]) -> None:
+def keep_what_a_person_set(inputs: Inputs, requests: Amounts, limits: Amounts, reasons: Reasons) -> None:
     """Values that neither KServe nor the LimitRanger put there are a floor under all but annotations."""
     overrides = inputs.overrides
     sides = (
@@ -39,7 +39,7 @@ def keep_what_a_person_set(inputs: Inputs, requests: Amounts, limits: Amounts, r
             reasons.append(f"{name} {side} kept at {write(kept, name)}, which somebody set")
 
 
-def reckon_with_default_limits(inputs: Inputs, requests: Amounts, limits: Amounts, reasons: list[str]) -> None:
+def reckon_with_default_limits(inputs: Inputs, requests: Amounts, limits: Amounts, reasons: Reasons) -> None:
     """A limit that is on the container, or that the LimitRanger is about to give it, may not be below our request."""
     for name, limit in limits.items():
         if name not in requests and name in inputs.current.requests:
@@ -51,7 +51,7 @@ def reckon_with_default_limits(inputs: Inputs, requests: Amounts, limits: Amount
             continue
         if name == EPHEMERAL_STORAGE and name not in inputs.overrides.requests:
             requests[name] = bound
-            reasons.append(
+            reasons.warn(
                 f"{name} request lowered from {write(request, name)} to {write(bound, name)}: its limit; "
                 "the pull may run out of disk"
             )
@@ -60,7 +60,7 @@ def reckon_with_default_limits(inputs: Inputs, requests: Amounts, limits: Amount
             reasons.append(f"{name} limit raised to {write(request, name)}, the request")
 
 
-def clamp(inputs: Inputs, requests: Amounts, limits: Amounts, reasons: list[str]) -> None:
+def clamp(inputs: Inputs, requests: Amounts, limits: Amounts, reasons: Reasons) -> None:
     whole, ranges = inputs.pod_level, inputs.limits
     caps = (
         ("bounds.max of pullsizer-config", inputs.policy.bounds.max.known(), inputs.policy.bounds.max.known()),
@@ -100,7 +100,32 @@ def clamp(inputs: Inputs, requests: Amounts, limits: Amounts, reasons: list[str]
                 )
 
 
-def use_headroom(inputs: Inputs, requests: Amounts, limits: Amounts, reasons: list[str]) -> None:
+def fit_quota(inputs: Inputs, requests: Amounts, limits: Amounts, reasons: Reasons) -> None:
+    """No more than the quota leaves: a pod above it is refused, and so is its service's every other one.
+
+    Never below what the container came with: where even that does not fit, the pod is refused with or without us.
+    """
+    quota, current = inputs.quota, inputs.current
+    sides = (
+        ("limit", limits, quota.limits, current.limits, inputs.beside.limits),
+        ("request", requests, quota.requests, current.requests, inputs.beside.requests),
+    )
+    for side, amounts, left, had, beside in sides:
+        for name in RESOURCES:
+            if name not in left or name not in amounts:
+                continue
+            most = max(left[name] - beside.get(name, 0), had.get(name, 0))
+            if amounts[name] > most > 0:
+                reasons.warn(
+                    f"{name} {side} lowered from {write(amounts[name], name)} to {write(most, name)}: what "
+                    f"ResourceQuota {quota.who[side, name]!r} has left; raise the quota, or the pull may fail"
+                )
+                amounts[name] = most
+    for name in requests.keys() & limits.keys():
+        requests[name] = min(requests[name], limits[name])
+
+
+def use_headroom(inputs: Inputs, requests: Amounts, limits: Amounts, reasons: Reasons) -> None:
     for name in (CPU, MEMORY):
         if name in inputs.overrides.requests or name not in limits or name not in requests:
             continue
@@ -115,7 +140,7 @@ def use_headroom(inputs: Inputs, requests: Amounts, limits: Amounts, reasons: li
             )
 
 
-def keep_guaranteed(inputs: Inputs, requests: Amounts, limits: Amounts, reasons: list[str]) -> None:
+def keep_guaranteed(inputs: Inputs, requests: Amounts, limits: Amounts, reasons: Reasons) -> None:
     if inputs.qos != "Guaranteed" or inputs.pod_level.limits:
         return
     for name in (CPU, MEMORY):

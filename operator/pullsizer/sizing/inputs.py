@@ -14,6 +14,7 @@ from pullsizer.overrides import NONE, Overrides
 from pullsizer.pod import Qos, Resources
 from pullsizer.policy import Policy
 from pullsizer.pulls import PullContainer
+from pullsizer.quota import NO_QUOTA, QuotaLeft
 
 Basis = Literal["annotation", "tier", "model", "default"]
 Amounts = dict[str, int]
@@ -28,7 +29,9 @@ class Inputs:
     :param headroom: what the container may request for free
     :param beside: what sidecars have that run while the container does
     :param pod_level: the pod's own `spec.resources`
+    :param quota: what the namespace's ResourceQuotas leave
     :param node_disk: ephemeral storage of the largest known node; None where no node is known
+    :param node_memory: and memory, likewise
     """
 
     container: PullContainer
@@ -43,7 +46,9 @@ class Inputs:
     pod_level: Resources = field(default_factory=Resources)
     limits: NamespaceLimits = UNLIMITED
     kserve: KServe = KSERVE_DEFAULT
+    quota: QuotaLeft = NO_QUOTA
     node_disk: int | None = None
+    node_memory: int | None = None
 
 
 @dataclass(frozen=True)
@@ -54,9 +59,24 @@ class Decision:
     :param environment: variables to set
     :param basis: the strongest of the bases that a value came from
     :param reasons: in words, the most important first
+    :param warnings: those of them that say how the pull may fail
     """
 
     resources: Resources | None
     environment: Mapping[str, str]
     basis: Basis
     reasons: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+
+class Reasons(list[str]):
+    """Of a decision, as it is made; some are warnings."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.warnings: list[str] = []
+
+    def warn(self, text: str) -> None:
+        """A reason for which the pull, or its pod, may fail."""
+        self.append(text)
+        self.warnings.append(text)

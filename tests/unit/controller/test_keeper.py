@@ -13,8 +13,10 @@ from pullsizer.controller.events import Note
 from pullsizer.controller.inventory import Inventory, ServiceKey, read_service
 from pullsizer.controller.keeper import Keeper
 from pullsizer.controller.measuring import Measuring
+from pullsizer.controller.nodes import Largest
 from pullsizer.controller.questions import Waiter
 from pullsizer.errors import ClusterError
+from pullsizer.places import Places
 from pullsizer.policy import HubToken, Policy
 from pullsizer.sources.access import Access
 from tests.unit.controller.examples import Hub, ended, isvc, pod, refused
@@ -26,7 +28,7 @@ BERT = ServiceKey("models", "InferenceService", "bert")
 class InForce:
     def __init__(self) -> None:
         self.policy = Policy()
-        self.node_disk: int | None = None
+        self.nodes = Largest()
 
 
 class World:
@@ -34,8 +36,9 @@ class World:
         self.api, self.hub, self.inventory, self.in_force = FakeApi(), Hub(), Inventory(), InForce()
         self.notes: list[Note] = []
         self.measuring = Measuring(self.hub, concurrency=8, credential=self._token, answered=self._answered)
+        self.places = Places()
         self.keeper = Keeper(
-            self.api, self.inventory, self.measuring, self.in_force, tell=self.notes.append, grace=0.05
+            self.api, self.inventory, self.measuring, self.in_force, self.places, tell=self.notes.append, grace=0.05
         )
 
     async def _token(self, namespace: str, rule: HubToken) -> Access:

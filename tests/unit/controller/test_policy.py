@@ -118,5 +118,5 @@ async def test_what_the_largest_node_could_give_is_published_beside_it() -> None
         nodes.cancel()
         await asyncio.gather(nodes, return_exceptions=True)
     assert world.accepted == {"config.yaml": TEXT, "largest-ephemeral-storage": "3Ti"}
-    assert world.keeper.node_disk == 3 << 40
+    assert world.keeper.nodes.disk == 3 << 40
     assert world.changes == 2

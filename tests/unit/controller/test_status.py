@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pullsizer.controller.outcomes import Outcome
-from pullsizer.controller.status import HISTORY, recommend, status_of
+from pullsizer.controller.status import HISTORY, Surroundings, recommend, status_of
 from pullsizer.model import Failure, Source
 from pullsizer.modelpull import Measurement, measurements, source_key
 from pullsizer.overrides import NONE, Overrides
@@ -22,7 +22,7 @@ def status(*answers: Measurement | None, previous: dict[str, Any] | None = None,
     sources = tuple(Source(f"hf://org/{number}") for number in range(len(answers)))
     values: dict[str, Any] = {"observed": (), "generation": 3, "endpoint": "https://hub", "now": 2000.0, **more}
     overrides = values.pop("overrides", NONE)
-    decision = recommend(sources, answers, Policy(), overrides, node_disk=None, image=IMAGE)
+    decision = recommend(sources, answers, Surroundings(Policy(), overrides, image=IMAGE))
     return status_of(sources=sources, answers=answers, decision=decision, previous=previous or {}, **values)
 
 
@@ -121,7 +121,7 @@ def test_history_goes_on_without_pods_is_bounded_and_counts_each_end_once() -> N
 
 def test_a_uri_is_written_without_what_may_be_a_secret() -> None:
     source = Source("https://user:pass@example.com/model.zip?sig=secret")
-    decision = recommend((source,), [UNKNOWN], Policy(), NONE, node_disk=None, image=IMAGE)
+    decision = recommend((source,), [UNKNOWN], Surroundings(Policy(), image=IMAGE))
     found = status_of(
         sources=(source,),
         answers=[UNKNOWN],

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from pullsizer.admission.caches import Caches
 from pullsizer.kserve import DEFAULT as KSERVE_DEFAULT
-from pullsizer.limits import UNLIMITED
 from pullsizer.model import Failure, Knowledge, ModelFacts, Source
 from pullsizer.modelpull import Measurement, model_status, source_key
 from pullsizer.overrides import NONE, Overrides
@@ -141,8 +140,13 @@ def test_without_an_accepted_policy_the_built_in_one_recommends() -> None:
 
 def test_an_accepted_policy_counts_until_it_is_removed() -> None:
     caches = Caches()
-    caches.put_accepted(accepted("mode: Auto", **{"largest-ephemeral-storage": "100Gi"}))
-    assert (caches.policy.mode, caches.accepted, caches.node_disk) == ("Auto", True, 100 * GI)
+    caches.put_accepted(accepted("mode: Auto", **{"largest-ephemeral-storage": "100Gi", "largest-memory": "8Gi"}))
+    assert (caches.policy.mode, caches.accepted, caches.node_disk, caches.node_memory) == (
+        "Auto",
+        True,
+        100 * GI,
+        8 * GI,
+    )
     assert caches.policy_digest != "built-in"
     caches.remove_accepted({})
     assert (caches.policy, caches.policy_digest, caches.accepted, caches.node_disk) == (
@@ -166,44 +170,6 @@ def test_a_node_of_no_known_size_is_none(text: str) -> None:
     caches = Caches()
     caches.put_accepted(accepted("mode: Auto", **{"largest-ephemeral-storage": text}))
     assert caches.node_disk is None
-
-
-def limit_range(name: str, memory: str, namespace: str = "team-a") -> Json:
-    return {
-        "metadata": {"namespace": namespace, "name": name},
-        "spec": {"limits": [{"type": "Container", "max": {"memory": memory}}]},
-    }
-
-
-def test_the_limit_ranges_of_a_namespace_are_reckoned_together_as_they_come_and_go() -> None:
-    caches = Caches()
-    caches.put_limit_range(limit_range("x", "4Gi"))
-    caches.put_limit_range(limit_range("y", "2Gi"))
-    assert caches.limits("team-a").max == {"memory": 2 * GI}
-    assert caches.limits("team-b") == UNLIMITED
-    caches.put_limit_range(limit_range("y", "3Gi"))
-    assert caches.limits("team-a").max == {"memory": 3 * GI}
-    caches.remove_limit_range(limit_range("y", "3Gi"))
-    assert caches.limits("team-a").max == {"memory": 4 * GI}
-    caches.remove_limit_range(limit_range("never", "1Gi"))
-    caches.remove_limit_range(limit_range("x", "4Gi"))
-    assert caches.limits("team-a") == UNLIMITED
-    assert (dict(caches._limit_ranges), caches._limits) == ({}, {})
-
-
-def test_only_namespaces_that_ask_for_something_are_kept() -> None:
-    caches = Caches()
-    asking: Json = {"metadata": {"name": "team-a", "annotations": {"pullsizer.dev/mode": "Disabled"}}}
-    caches.put_namespace(asking)
-    caches.put_namespace({"metadata": {"name": "team-b", "annotations": {"other": "x"}}})
-    caches.put_namespace({"metadata": {"name": "team-c"}})
-    assert caches.namespace_overrides("team-a") == Overrides(mode="Disabled")
-    assert set(caches._namespaces) == {"team-a"}
-    caches.put_namespace({"metadata": {"name": "team-a"}})
-    assert caches.namespace_overrides("team-a") == NONE
-    caches.put_namespace(asking)
-    caches.remove_namespace(asking)
-    assert caches._namespaces == {}
 
 
 def test_kserves_configuration_is_that_of_both_its_objects_as_they_come_and_go() -> None:

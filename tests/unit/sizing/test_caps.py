@@ -9,6 +9,7 @@ import pytest
 from pullsizer.limits import NamespaceLimits
 from pullsizer.pod import Resources
 from pullsizer.quantity import GI
+from pullsizer.quota import QuotaLeft
 from pullsizer.sizing import decide
 from tests.unit.sizing.examples import (
     DISK,
@@ -135,3 +136,40 @@ def test_a_sidecar_that_runs_beside_the_pull_takes_its_part_of_a_limit_for_pods(
     found = decide(inputs(LARGE, limits=NamespaceLimits(pod_max={"memory": 12 * GI}), beside=SIDECAR))
     assert given(found, "limit", "memory") == "10Gi"
     assert any("the namespace's LimitRange for pods" in reason for reason in found.reasons)
+
+
+# -- quotas and nodes -------------------------------------------------------------------------------------------------
+
+
+def left(**amounts: int) -> QuotaLeft:
+    return QuotaLeft(limits=amounts, who={("limit", name): "team" for name in amounts})
+
+
+def test_no_more_than_a_quota_leaves_is_asked_for_and_that_is_a_warning() -> None:
+    found = decide(inputs(LARGE, quota=left(memory=4 * GI)))
+    assert given(found, "limit", "memory") == "4Gi"
+    assert given(found, "request", "memory") == "4Gi"
+    assert found.warnings[0] == (
+        "memory limit lowered from 12Gi to 4Gi: what ResourceQuota 'team' has left; raise the quota, "
+        "or the pull may fail"
+    )
+
+
+def test_a_quota_that_has_nothing_left_leaves_the_container_with_what_it_came_with() -> None:
+    found = decide(inputs(LARGE, quota=left(memory=0)))
+    assert given(found, "limit", "memory") == "1Gi"
+
+
+def test_what_sidecars_have_beside_the_pull_is_of_the_quota_too() -> None:
+    found = decide(inputs(LARGE, quota=left(memory=4 * GI), beside=amounts(memory_limit="1Gi")))
+    assert given(found, "limit", "memory") == "3Gi"
+
+
+def test_a_quota_that_leaves_enough_changes_nothing() -> None:
+    assert decide(inputs(LARGE, quota=left(memory=100 * GI))) == decide(inputs(LARGE))
+
+
+def test_a_request_that_no_known_node_can_hold_is_warned_of_and_not_lowered() -> None:
+    found = decide(inputs(LARGE, node_memory=8 * GI))
+    assert given(found, "request", "memory") == "9728Mi"
+    assert found.warnings == ("no known node has 9728Mi of memory; the pod may stay pending",)

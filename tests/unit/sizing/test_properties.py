@@ -18,6 +18,7 @@ from pullsizer.pod import Medium, PodResources, Resources
 from pullsizer.policy import Policy
 from pullsizer.pulls import PullContainer
 from pullsizer.quantity import GI, MI, write
+from pullsizer.quota import QuotaLeft
 from pullsizer.sizing import Decision, Inputs, decide
 from pullsizer.sizing.tuning import TUNED
 from tests.unit.sizing.examples import KSERVE_ENVIRONMENT, KSERVE_RESOURCES, after
@@ -93,6 +94,13 @@ def limit_ranges(draw: st.DrawFn) -> NamespaceLimits:
     return NamespaceLimits(min=least, max=most, pod_max=draw(some()), ratio=ratios, default=default)
 
 
+@st.composite
+def quotas(draw: st.DrawFn) -> QuotaLeft:
+    sides = {side: draw(st.just({}) | some()) for side in ("request", "limit")}
+    who = {(side, name): "team" for side, left in sides.items() for name in left}
+    return QuotaLeft(sides["request"], sides["limit"], who)
+
+
 ARCHIVE: st.SearchStrategy[Archive] = st.sampled_from(["", "tar", "tar.gz", "zip"])
 MEDIUM: st.SearchStrategy[Medium] = st.sampled_from(["disk", "memory", "elsewhere"])
 FACTS = st.builds(
@@ -143,9 +151,11 @@ def any_inputs(draw: st.DrawFn) -> Inputs:
         qos=pod.qos(),
         pod_level=whole,
         limits=draw(st.just(NamespaceLimits()) | limit_ranges()),
+        quota=draw(quotas()),
         beside=draw(st.just(Resources()) | resources()),
         kserve=KServe(defaults=DEFAULT.defaults | own),
         node_disk=draw(st.none() | AMOUNT["ephemeral-storage"]),
+        node_memory=draw(st.none() | AMOUNT["memory"]),
     )
 
 
@@ -284,3 +294,21 @@ def test_only_the_hubs_variables_are_ever_set(inputs: Inputs) -> None:
     if found.environment:
         own = inputs.container.environment
         assert {name: own[name] for name in own if name.startswith(("HF_XET_", "HF_HUB_"))} == KSERVE_ENVIRONMENT
+
+
+@HARD
+@given(any_inputs())
+def test_no_limit_is_above_what_a_quota_leaves_unless_the_container_came_with_it(inputs: Inputs) -> None:
+    found = decide(inputs)
+    if found.resources is None:
+        return
+    for name, limit in found.resources.limits.items():
+        left = inputs.quota.limits.get(name, limit) - inputs.beside.limits.get(name, 0)
+        came_with = inputs.current.limits.get(name, 0)
+        assert name not in inputs.quota.limits or limit <= max(left, came_with) or max(left, came_with) <= 0
+
+
+@given(any_inputs())
+def test_every_warning_is_one_of_the_reasons(inputs: Inputs) -> None:
+    found = decide(inputs)
+    assert set(found.warnings) <= set(found.reasons)
