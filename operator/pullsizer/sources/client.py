@@ -83,7 +83,7 @@ class Client:
         :param about: who is asked, for the messages of errors: never taken from what a server said
         :param body: of a POST, by which some protocols ask; over https only, as the door forwards none
         :param most: bytes of the answer's body to read, at most; 0 leaves it unread
-        :param most_refused: the same where the status is not success
+        :param most_refused: the same where the status is not success; there, the rest is left unread
         :param when_large: awaited before more than `LARGE` bytes of the body are read
         :param each: gets the body piece by piece; nothing of it is kept then
         :param tls: whom to trust instead of those whom the operator trusts
@@ -114,8 +114,10 @@ class Client:
         try:
             if verdict := self._door.verdict(response.headers):
                 raise refusal(verdict, about)
-            bound = most if response.status < 300 else most_refused
-            found = await _read(response, bound, about, when_large, each) if bound else b""
+            if response.status >= 300:
+                found = await _begin(response, most_refused)
+            else:
+                found = await _read(response, most, about, when_large, each) if most else b""
         except (aiohttp.ClientError, OSError) as error:
             raise _explained(error, about) from None
         finally:
@@ -151,6 +153,14 @@ async def _read(
         else:
             await each(chunk)
     return bytes(body)
+
+
+async def _begin(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """The first bytes of the body."""
+    body = b""
+    while len(body) < most and (chunk := await response.content.read(most - len(body))):
+        body += chunk
+    return body
 
 
 def _explained(error: Exception, about: str) -> Exception:

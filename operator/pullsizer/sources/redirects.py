@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -46,15 +47,26 @@ async def follow(
     headers: Mapping[str, str] = _NONE,
     private: Private = NOTHING,
     most: int = 0,
+    most_refused: int = 0,
     when_large: Callable[[], Awaitable[None]] | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> tuple[Answer, URL]:
     """The answer after redirects, and where it came from.
 
     :param about: whom errors name. Where a server sends us is a thing that it said, and not told
-    :param most: as of `Client.ask`, and so is `when_large`
+    :param most: as of `Client.ask`, and so are those after it
     """
     for _ in range(REDIRECTS + 1):
-        found = await client.ask(method, url, about, {**private.at(url), **headers}, most=most, when_large=when_large)
+        found = await client.ask(
+            method,
+            url,
+            about,
+            {**private.at(url), **headers},
+            most=most,
+            most_refused=most_refused,
+            when_large=when_large,
+            tls=tls,
+        )
         location = found.headers.get("Location")
         if found.status not in REDIRECTED or location is None:
             return found, url

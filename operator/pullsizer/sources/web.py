@@ -7,7 +7,6 @@ of nothing, or of another representation.
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Final
 
@@ -23,23 +22,12 @@ from pullsizer.sources.client import Client
 from pullsizer.sources.failures import failure, shown
 from pullsizer.sources.ranges import FIRST_BYTE, length, pieces, whole_length
 from pullsizer.sources.redirects import Private, follow
+from pullsizer.sources.secret_headers import secret_headers
 
 _ETAG: Final = re.compile(r'(?:W/)?"[!#-~]{0,200}"')
 # Where HEAD is answered by these, GET may still work: presigned URLs are signed for one method, and not every server
 # knows HEAD.
 _HEAD_REFUSED: Final = frozenset({400, 403, 405, 406, 501})
-
-_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
-_VALUE: Final = re.compile(r"[\t -~]{0,8192}")
-_MOST_HEADERS: Final = 16 << 10
-"""Characters of all of a host's headers: half of what the door takes."""
-# Those that are about the connection, or that we set ourselves for what we ask.
-_OURS: Final = frozenset(
-    {
-        "accept-encoding", "connection", "content-length", "host", "if-none-match", "keep-alive", "proxy-authorization",
-        "proxy-connection", "range", "te", "transfer-encoding", "upgrade",
-    }
-)  # fmt: skip
 
 
 def parse(uri: str) -> URL:
@@ -121,17 +109,4 @@ class Web:
 
 def _private(url: URL, access: Access) -> Private:
     """What KServe's Secret for web servers (`https-host`, `headers`) has for the URL's host."""
-    text = access.get(f"{url.raw_host}-headers")
-    try:
-        found = json.loads(text) if text and len(text) <= _MOST_HEADERS else {} if not text else None
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict) or not all(
-        isinstance(value, str) and _NAME.fullmatch(name) and _VALUE.fullmatch(value) for name, value in found.items()
-    ):
-        raise failure(
-            "Unauthorized",
-            f"what the Secret holds as headers for {shown(url.raw_host or '')} are none; write a JSON object of names "
-            'and values, as {"Authorization": "…"}',
-        )
-    return Private(url, {name: value for name, value in found.items() if name.lower() not in _OURS})
+    return Private(url, secret_headers(access.get(f"{url.raw_host}-headers"), shown(url.raw_host or "")))
