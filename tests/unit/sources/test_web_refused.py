@@ -82,9 +82,6 @@ async def test_a_denial_does_not_tell_the_address_of_a_name(measurer: Measurer) 
         ("http://a.example/x y", "InvalidURI"),
         ("http://a.example/x\r\nHost: b", "InvalidURI"),
         ("http://me:secret@a.example/x", "UnsupportedSource"),
-        ("https://account.blob.core.windows.net/container/x", "UnsupportedSource"),
-        ("https://account.file.core.windows.net/share/x", "UnsupportedSource"),
-        ("https://account.z12.blob.storage.azure.net/container/x", "UnsupportedSource"),
     ],
 )
 async def test_what_is_no_single_file_is_not_asked_for(measurer: Measurer, uri: str, reason: str) -> None:
