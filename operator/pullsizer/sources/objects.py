@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
-from functools import cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import obstore
@@ -150,7 +149,6 @@ class Objects:
             yield Bucket(store, asked, ticket)
 
 
-@cache
 def quiet() -> None:
     """Takes away what the library would use of the process's environment and cannot be told not to."""
     for name in [name for name in os.environ if name.upper() in _ENVIRONMENT]:

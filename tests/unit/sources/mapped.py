@@ -35,8 +35,12 @@ async def mapped(names: Mapping[str, str], trusted: Path, **addresses: str) -> A
     :param addresses: by host, of those that are not public
     """
     asked: list[str] = []
+    under_way: set[asyncio.Task[object]] = set()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task
+        under_way.add(task)
         target = (await reader.readuntil(b"\r\n\r\n")).split(b" ")[1].decode()
         asked.append(target)
         if target not in names:
@@ -53,3 +57,4 @@ async def mapped(names: Mapping[str, str], trusted: Path, **addresses: str) -> A
         resolver = Resolver(lambda host: [addresses.get(host, _PUBLIC)])
         async with Measurer(environ=environ, resolver=resolver) as measurer:
             yield Mapped(measurer, asked)
+        await asyncio.gather(*under_way, return_exceptions=True)
