@@ -52,6 +52,10 @@ test: ## All checks, then all tests. The first run builds a Kubernetes from sour
 unit: setup ## The tests that need no cluster: seconds
 	$(PY) -m pytest $(wildcard tests/unit tests/golden) $(ARGS)
 
+.PHONY: golden-update
+golden-update: setup ## Write what comes of the golden cases now; read it in `git diff tests/golden`
+	$(PY) -m tests.golden
+
 .PHONY: check
 check: setup ## Lint, format, types, import rules, manifests
 	@if [ -e operator/__init__.py ]; then \

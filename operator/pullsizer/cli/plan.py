@@ -1,0 +1,72 @@
+"""`pullsizer plan`: what the webhook would do with services and pods, before they are in the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pullsizer.cli.console import dump, say, stdout
+from pullsizer.cli.context import Context, context_of
+from pullsizer.cli.documents import STDIN, objects
+from pullsizer.cli.exits import OK, UNANSWERED, BadInput
+from pullsizer.cli.measuring import Asking
+from pullsizer.cli.models import load_models
+from pullsizer.cli.plan_output import UNANSWERED_OUTCOMES, as_data, patches, show
+from pullsizer.cli.planning import Planned, Subject, plan, sources, subjects, tell
+from pullsizer.model import Failure, Source
+
+PlanFormat = Literal["table", "json", "yaml", "patch"]
+
+
+def run(
+    files: Sequence[str],
+    *,
+    policy: str | None,
+    models: Sequence[str],
+    namespace: str,
+    form: PlanFormat,
+    asking: Asking | None,
+) -> int:
+    """The exit code.
+
+    :param asking: how stores are asked for what is not known; None: offline
+    """
+    if [*files, *models, policy].count(STDIN) > 1:
+        raise BadInput("standard input can be read only once; write one of the files with - to disk")
+    context = context_of(objects(files), policy, namespace)
+    found = subjects(context)
+    if not found:
+        raise BadInput("no InferenceService, LLMInferenceService or Pod in what was given: nothing to plan")
+    failed = _learn(found, context, models, asking)
+    planned = plan(found, context)
+    for note in context.notes:
+        say(note, "dim")
+    if form == "table":
+        show(stdout(), planned)
+    elif form == "patch":
+        dump(patches(planned), "json")
+    else:
+        dump(as_data(planned, context.caches.policy, context.notes), form)
+    return UNANSWERED if failed or any(_without_answer(one) for one in planned) else OK
+
+
+def _without_answer(planned: Planned) -> bool:
+    return planned.outcome in UNANSWERED_OUTCOMES
+
+
+def _learn(found: Sequence[Subject], context: Context, models: Sequence[str], asking: Asking | None) -> bool:
+    """Make known what was given, then what stores say of the rest; whether one of those could not be measured."""
+    given = load_models(models)
+    unknown: list[tuple[str, Source]] = []
+    for namespace, source, known in sources(found, context):
+        knowledge = given.find(source)
+        if knowledge is not None:
+            tell(context, namespace, source, knowledge)
+        elif not known:
+            unknown.append((namespace, source))
+    if asking is None:
+        return False
+    measured = asking.measure((source for _, source in unknown), context.caches.policy.sources)
+    for namespace, source in unknown:
+        tell(context, namespace, source, measured[source])
+    return any(isinstance(knowledge, Failure) for knowledge in measured.values())

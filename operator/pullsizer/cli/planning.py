@@ -1,0 +1,147 @@
+"""From services and pods to what becomes of their pulls, by the webhook's own decision code."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pullsizer.admission.deciding import Sizing, Verdict, decide_pod
+from pullsizer.cli.context import Context
+from pullsizer.cli.documents import Object
+from pullsizer.cli.exits import BadInput
+from pullsizer.errors import InvalidQuantity
+from pullsizer.kserve_pods import MadePod, inference_service_pods, llm_pods
+from pullsizer.model import Knowledge, Source
+from pullsizer.modelpull import Measurement, model_status, source_key
+from pullsizer.names import LLM_INFERENCE_SERVICE
+from pullsizer.overrides import KEYS
+from pullsizer.pulls import Owner, owner_of, pull_containers
+from pullsizer.selectors import why_not_asked
+from pullsizer.sizing import Decision, decide
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A pod to plan for.
+
+    :param notes: what had to be assumed of it
+    """
+
+    namespace: str
+    name: str
+    owner: Owner | None
+    pod: Json
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What becomes of a pod.
+
+    :param not_asked: why the webhook would not be called for it; empty where it would
+    """
+
+    subject: Subject
+    verdict: Verdict
+    not_asked: str = ""
+
+    @property
+    def outcome(self) -> str:
+        return "not_asked" if self.not_asked else self.verdict.outcome
+
+    @property
+    def operations(self) -> list[dict[str, Any]]:
+        return [] if self.not_asked else list(self.verdict.operations)
+
+    @property
+    def decisions(self) -> Iterator[tuple[Sizing, Decision]]:
+        """Of each pull container; where an earlier call decided, the same again."""
+        for sizing in self.verdict.sizings:
+            yield sizing, sizing.decision or decide(sizing.inputs)
+
+
+def subjects(context: Context) -> list[Subject]:
+    """The pods of a context, and those that KServe will make of its services."""
+    found: list[Subject] = []
+    for namespace, item in context.planned:
+        if item["kind"] == "Pod":
+            found.append(_subject(namespace, MadePod("", item)))
+            continue
+        try:
+            made = llm_pods if item["kind"] == LLM_INFERENCE_SERVICE else inference_service_pods
+            found += (_subject(namespace, one) for one in made(item, namespace, context.kserve))
+        except (TypeError, ValueError, AttributeError, KeyError):
+            name = item["metadata"].get("name", "")
+            raise BadInput(
+                f"{item['kind']} {namespace}/{name} is not what the API server would take; see kubectl apply "
+                "--dry-run=server"
+            ) from None
+        _carry_over(item, namespace, context)
+    return found
+
+
+def _subject(namespace: str, made: MadePod) -> Subject:
+    metadata = made.pod["metadata"]
+    name = str(metadata.get("name") or metadata.get("generateName") or "").rstrip("-")
+    return Subject(namespace, name, owner_of(metadata.get("labels")), made.pod, made.notes)
+
+
+def _carry_over(item: Object, namespace: str, context: Context) -> None:
+    """What the controller does: an LLMInferenceService's own annotations never reach its pods."""
+    if item["kind"] != LLM_INFERENCE_SERVICE:
+        return
+    metadata = item["metadata"]
+    overrides = {key: str(value) for key, value in (metadata.get("annotations") or {}).items() if key in KEYS}
+    context.caches.put_model_pull(
+        {
+            "metadata": {"namespace": namespace, "name": f"plan-{metadata.get('name')}"},
+            "spec": {"serviceRef": {"kind": item["kind"], "name": metadata.get("name")}, "overrides": overrides},
+        }
+    )
+
+
+def sources(found: Iterable[Subject], context: Context) -> Iterator[tuple[str, Source, bool]]:
+    """All that is pulled: namespace, source, and whether something is known of it yet."""
+    pulled = {
+        (subject.namespace, source): None
+        for subject in found
+        for pull in pull_containers(subject.pod, context.caches.kserve)
+        for source in pull.sources
+    }
+    for namespace, source in pulled:
+        yield namespace, source, context.caches.knowledge(namespace, source_key(source)) is not None
+
+
+def tell(context: Context, namespace: str, source: Source, knowledge: Knowledge) -> None:
+    """Make something known, as a ModelPull's status does."""
+    context.caches.put_model_pull(
+        {
+            "metadata": {"namespace": namespace, "name": f"told-{source_key(source)}"},
+            "status": {"models": [model_status(source, Measurement(knowledge, time.time()))]},
+        }
+    )
+
+
+def plan(found: Iterable[Subject], context: Context) -> list[Planned]:
+    """What becomes of each pod.
+
+    :raises BadInput: for a pod that the API server would refuse
+    """
+    planned = []
+    for subject in found:
+        metadata = subject.pod["metadata"]
+        try:
+            verdict = decide_pod(subject.pod, subject.namespace, context.caches)
+        except (InvalidQuantity, TypeError, AttributeError, KeyError) as error:
+            why = f": {error}" if isinstance(error, InvalidQuantity) else ""
+            raise BadInput(
+                f"Pod {subject.namespace}/{subject.name} is not what the API server would take{why}"
+            ) from None
+        namespace_labels = context.namespace_labels.get(subject.namespace, {})
+        not_asked = why_not_asked(metadata.get("labels") or {}, subject.namespace, namespace_labels)
+        planned.append(Planned(subject, verdict, not_asked))
+    return planned
