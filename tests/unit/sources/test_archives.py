@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pullsizer.model import Archive, Basis
@@ -19,6 +19,8 @@ from pullsizer.sources.archives import archive_kind, gzip_size, unpacked
 from pullsizer.sources.failures import failure
 
 GI = 1 << 30
+UNHURRIED = settings(deadline=None)
+"""Archives are made for each example; how fast that goes is the machine's business."""
 NOTHING = (0, "estimated")
 
 
@@ -102,6 +104,7 @@ async def test_what_is_no_archive_is_not_read() -> None:
     assert file.read == []
 
 
+@UNHURRIED
 @given(
     members=st.lists(st.binary(max_size=300) | st.integers(0, 5000).map(bytes), min_size=1, max_size=8),
     method=st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]),
@@ -117,6 +120,7 @@ def test_of_a_zip_exactly_what_comes_out_is_told(
     assert (found, basis) == (expected, "measured") if expected else NOTHING
 
 
+@UNHURRIED
 @given(before=st.binary(max_size=2000), after=st.binary(max_size=200), cut=st.integers(0, 400))
 def test_what_is_put_around_a_zip_never_makes_it_smaller_than_the_downloader_finds_it(
     before: bytes, after: bytes, cut: int
@@ -133,6 +137,7 @@ def test_what_is_put_around_a_zip_never_makes_it_smaller_than_the_downloader_fin
     assert found >= expected
 
 
+@UNHURRIED
 @given(content=st.binary(max_size=300).map(lambda rest: zipped([b"x" * 50]) + rest), seed=st.randoms())
 def test_a_zip_with_any_bytes_changed_is_no_error_and_never_more_than_can_be(
     content: bytes, seed: random.Random
@@ -144,6 +149,7 @@ def test_a_zip_with_any_bytes_changed_is_no_error_and_never_more_than_can_be(
     assert 0 <= found <= zipdirectory.DEFLATE * len(changed)
 
 
+@UNHURRIED
 @given(content=st.binary(max_size=2000))
 def test_what_is_no_zip_is_not_known(content: bytes) -> None:
     if b"PK" not in content:
@@ -232,12 +238,14 @@ async def test_a_small_zip_is_one_question() -> None:
     assert file.read == [len(file.content)]
 
 
+@UNHURRIED
 @given(length=st.integers(1, 40_000), level=st.integers(0, 9))
 def test_of_a_gzipped_tar_the_length_of_the_tar_is_estimated(length: int, level: int) -> None:
     tar = tarred([noise(length)])
     assert asyncio.run(looked_into("tar.gz", gzip.compress(tar, level))) == (len(tar), "estimated")
 
 
+@UNHURRIED
 @given(blocks=st.integers(1, 200 * GI // 512), percent=st.integers(80, 100))
 def test_a_gzipped_tar_of_weights_is_never_told_too_small_and_exactly_up_to_16_gib(blocks: int, percent: int) -> None:
     tar = 512 * blocks
@@ -251,6 +259,7 @@ def test_a_gzipped_tar_of_weights_is_never_told_too_small_and_exactly_up_to_16_g
         assert tar <= found <= max(tar, stored * 5 // 4)
 
 
+@UNHURRIED
 @given(trailer=st.binary(min_size=4, max_size=4), size=st.integers(0, 1 << 60))
 def test_no_trailer_makes_a_gzip_smaller_than_it_is_or_larger_than_it_can_be(trailer: bytes, size: int) -> None:
     found = gzip_size(trailer, size)
@@ -262,6 +271,7 @@ def test_a_gzip_that_ends_in_something_else_is_not_known(after: bytes) -> None:
     assert asyncio.run(looked_into("tar.gz", gzip.compress(tarred([noise(5000)])) + after)) == NOTHING
 
 
+@UNHURRIED
 @given(members=st.lists(st.binary(max_size=2000), max_size=5))
 def test_a_tar_is_as_long_as_what_is_in_it(members: list[bytes]) -> None:
     tar = tarred(members)

@@ -45,7 +45,10 @@ class Registry:
         self._refused = "for what the pull secret holds" if login else "to everybody"
 
     async def digest(self, wanted: str) -> str:
-        """What a tag names at the moment; empty where the registry tells that only with the manifest."""
+        """What a tag names at the moment; empty where the registry tells that only with the manifest.
+
+        Docker's counts GETs of manifests as pulls, of which it gives strangers few; HEAD is free.
+        """
         found = await self._ask("HEAD", wanted)
         told = found.headers.get("Docker-Content-Digest", "")
         return told if DIGEST.fullmatch(told) else ""
