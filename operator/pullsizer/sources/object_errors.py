@@ -21,7 +21,6 @@ _NO_LOCATION: Final = "Received redirect without LOCATION"
 _CERTIFICATE: Final = re.compile(r"InvalidCertificate\((\w+)")
 _TLS: Final = re.compile(r"InvalidMessage|AlertReceived|PeerIncompatible|PeerMisbehaved|InvalidContentType")
 _NO_LISTING: Final = re.compile(r"invalid list response|Unable to parse|Missing|Content-Length Header")
-_BUSY: Final = re.compile(r"<Code>(?:SlowDown|ServerBusy|RequestLimitExceeded)</Code>")
 
 
 class WrongRegion(MeasureError):
@@ -61,7 +60,7 @@ def _explained(error: Exception, asked: Asked, ticket: Ticket) -> MeasureError:
         return WrongRegion(str(refused)) if ticket.refused[-1] is Verdict.ELSEWHERE else refused
     text = str(error)
     if found := _STATUS.search(text):
-        return _answered(int(found[1]), text, asked)
+        return _answered(int(found[1]), asked)
     if _NO_LOCATION in text:
         return WrongRegion(f"{asked.about} redirects to nowhere; is the region the bucket's?")
     if _CERTIFICATE.search(text):
@@ -83,14 +82,14 @@ def _explained(error: Exception, asked: Asked, ticket: Ticket) -> MeasureError:
     return failure("SourceUnavailable", f"{asked.about} closed the connection before it had answered")
 
 
-def _answered(status: int, text: str, asked: Asked) -> MeasureError:
+def _answered(status: int, asked: Asked) -> MeasureError:
     """What a status means. Retry-After is not to be had from the library: the reason's own time has to do."""
     if status in (401, 403):
         to_whom = "with the namespace's credentials" if asked.signed else "without credentials"
         return failure("Unauthorized", f"{asked.about} may not be read {to_whom}, or does not exist")
     if status == 404:
         return failure("NotFound", f"{asked.about} does not exist")
-    if status == 429 or (status == 503 and _BUSY.search(text)):
+    if status in (429, 503):  # 503 is how S3 says SlowDown and Azure ServerBusy
         return failure("RateLimited", f"{asked.about} asked for fewer questions for a while")
     if status >= 500:
         return failure("SourceUnavailable", f"{asked.about} answered with an error of its own (HTTP {status})")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, TypeAlias
 
+from aiohttp import web
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -18,7 +20,9 @@ from pullsizer.sources.access import STRANGER, Access
 from tests.stores.azure import AzureServer
 from tests.stores.gcs import GcsServer
 from tests.stores.s3 import S3Server
+from tests.stores.servers import Servers
 
+from .conftest import Handler, Serve
 from .mapped import Mapped, mapped
 
 Kind = Literal["s3", "gs", "azure"]
@@ -110,3 +114,62 @@ def a_key() -> str:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()
+
+
+StandIn: TypeAlias = Callable[[Handler], Awaitable[Shop]]
+
+
+@asynccontextmanager
+async def standing_in(kind: Kind, serve: Serve, servers: Servers) -> AsyncIterator[tuple[StandIn, list[Asked]]]:
+    """Makes a store that answers with a handler of the test's, and notes what it was asked.
+
+    Azure's has no blob of the folder's own name, for which it is asked first.
+    """
+    asked: list[Asked] = []
+
+    async def start(handler: Handler) -> Shop:
+        async def noted(request: web.Request) -> web.StreamResponse:
+            asked.append(Asked(request.method, request.raw_path, dict(request.headers)))
+            if kind == "azure" and request.method == "HEAD":
+                return web.Response(status=404)
+            return await handler(request)
+
+        context = None
+        if kind != "s3":
+            address = servers.address("stand-in", *HOSTS.values())
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(address.certificate, address.key)
+        return Shop(kind, (await serve(noted, context)).url(""), servers.pki.ca)
+
+    yield start, asked
+
+
+@dataclass(frozen=True)
+class Asked:
+    method: str
+    path: str
+    headers: dict[str, str]
+
+
+def listing(kind: Kind, objects: dict[str, int], more: str = "") -> web.Response:
+    """A page of a store's listing.
+
+    :param more: what to ask the next page with
+    """
+    if kind == "azure":
+        text = "".join(
+            f"<Blob><Name>{name}</Name><Properties><Last-Modified>Mon, 01 Jan 2024 00:00:00 GMT</Last-Modified>"
+            f"<Content-Length>{size}</Content-Length><Content-Type>x/y</Content-Type><Etag>0x1</Etag></Properties></Blob>"
+            for name, size in objects.items()
+        )
+        text = f"<EnumerationResults><Blobs>{text}</Blobs><NextMarker>{more}</NextMarker></EnumerationResults>"
+    else:
+        text = "".join(
+            f"<Contents><Key>{name}</Key><LastModified>2024-01-01T00:00:00.000Z</LastModified><ETag>&quot;e&quot;</ETag>"
+            f"<Size>{size}</Size></Contents>"
+            for name, size in objects.items()
+        )
+        token = f"<NextContinuationToken>{more}</NextContinuationToken>" if more else ""
+        token = f"<IsTruncated>{'true' if more else 'false'}</IsTruncated>{token}"
+        text = f"<ListBucketResult>{token}{text}</ListBucketResult>"
+    return web.Response(text=text, content_type="application/xml")

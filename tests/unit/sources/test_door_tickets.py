@@ -83,9 +83,12 @@ async def test_a_ticket_bounds_the_bytes_of_each_connection() -> None:
         writer.write(b"x" * 11)
         await asyncio.Event().wait()
 
-    async with server(handle) as port, Door(LOOPBACK, limits=DoorLimits(bytes=1000)) as door:
-        async with door.ticket([("127.0.0.1", port)], 10) as ticket:
-            found = await ask(door, ticket, f"CONNECT 127.0.0.1:{port}")
+    async with (
+        server(handle) as port,
+        Door(LOOPBACK, limits=DoorLimits(bytes=1000)) as door,
+        door.ticket([("127.0.0.1", port)], 10) as ticket,
+    ):
+        found = await ask(door, ticket, f"CONNECT 127.0.0.1:{port}")
     assert (found.status, "x" in found.text) == (200, False)
 
 

@@ -60,7 +60,9 @@ async def test_ten_thousand_files_are_listed_page_by_page(mapped: Mapped, shop: 
     found = await facts(mapped, shop, shop.source(place.name, "m/"))
     assert (found.bytes, found.files, found.largest) == (10_000 * (2 << 30), 10_000, 2 << 30)
     if shop.kind != "s3":  # whose plain requests do not go by the proxy
-        assert len(mapped.asked) == {"gs": 10, "azure": 4}[shop.kind]  # pages of 1,000; the name itself, and pages of 5,000
+        assert (
+            len(mapped.asked) == {"gs": 10, "azure": 4}[shop.kind]
+        )  # pages of 1,000; the name itself, and pages of 5,000
 
 
 async def test_a_single_file_is_found_by_its_name(mapped: Mapped, shop: Shop) -> None:
