@@ -1,4 +1,4 @@
-"""What a node could give a pod in ephemeral storage."""
+"""What a node could give a pod."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from pullsizer.errors import InvalidQuantity
-from pullsizer.names import EPHEMERAL_STORAGE
 from pullsizer.quantity import parse
 
 
-def ephemeral_storage(node: Mapping[str, Any]) -> int | None:
-    """Bytes; None where the node does not say."""
-    text = ((node.get("status") or {}).get("allocatable") or {}).get(EPHEMERAL_STORAGE)
+def allocatable(node: Mapping[str, Any], resource: str) -> int | None:
+    """Millicores or bytes; None where the node does not say."""
+    text = ((node.get("status") or {}).get("allocatable") or {}).get(resource)
     try:
-        return parse(str(text), EPHEMERAL_STORAGE)
+        return parse(str(text), resource)
     except InvalidQuantity:
         return None

@@ -23,7 +23,6 @@ from pullsizer.admission.note import MAXIMUM
 from pullsizer.model import Failure, Knowledge, ModelFacts, Source
 from pullsizer.modelpull import Measurement, model_status
 from pullsizer.names import SIZING
-from pullsizer.quantity import parse
 
 Json = dict[str, Any]
 
@@ -57,6 +56,7 @@ def told(case: str) -> Caches:
     data = {"config.yaml": (FOLDER / case / "config.yaml").read_text()}
     put: dict[str, Callable[[Json], None]] = {
         "LimitRange": caches.put_limit_range,
+        "ResourceQuota": caches.put_resource_quota,
         "Namespace": caches.put_namespace,
         "ClusterStorageContainer": caches.put_storage_container,
         "ModelPull": caches.put_model_pull,
@@ -64,8 +64,7 @@ def told(case: str) -> Caches:
     }
     for item in documents(case, "cluster.yaml"):
         if item["kind"] == "Node":  # which the controller reads; the webhook is told the largest
-            amount = parse(item["status"]["allocatable"]["ephemeral-storage"], "ephemeral-storage")
-            data["largest-ephemeral-storage"] = str(amount)
+            data |= {f"largest-{resource}": text for resource, text in item["status"]["allocatable"].items()}
         else:
             put[item["kind"]](item)
     caches.put_accepted({"data": data})

@@ -14,18 +14,24 @@ from pullsizer.errors import InvalidPolicy
 from pullsizer.kserve_pods import Configuration, configuration
 from pullsizer.names import (
     ACCEPTED_CONFIGMAP,
+    EPHEMERAL_STORAGE,
     INFERENCE_SERVICE,
     KIND,
     KSERVE_CONFIGMAP,
     LLM_INFERENCE_SERVICE,
-    NODES_KEY,
+    MEMORY,
+    NODE_DISK_KEY,
+    NODE_MEMORY_KEY,
     POLICY_CONFIGMAP,
     POLICY_KEY,
 )
-from pullsizer.nodes import ephemeral_storage
+from pullsizer.nodes import allocatable
 from pullsizer.policy import load_policy
+from pullsizer.quantity import write
 
 PLANNED: Final = frozenset({INFERENCE_SERVICE, LLM_INFERENCE_SERVICE, "Pod"})
+_OF_NODES: Final = {NODE_DISK_KEY: EPHEMERAL_STORAGE, NODE_MEMORY_KEY: MEMORY}
+"""What the controller publishes of nodes, beside the policy."""
 
 
 @dataclass
@@ -53,12 +59,15 @@ def context_of(objects: Iterable[Object], policy_file: str | None, namespace: st
     :raises BadInput: for a policy that would be refused
     """
     context = Context()
-    policy, nodes, skipped = "", [], Counter[str]()
+    accepted: dict[str, str] = {}
+    nodes: list[Object] = []
+    skipped = Counter[str]()
     kserve_configmap: Object | None = None
     storage_containers: list[Object] = []
     caches = context.caches
     put: dict[str, Callable[[Object], None]] = {
         "LimitRange": caches.put_limit_range,
+        "ResourceQuota": caches.put_resource_quota,
         KIND: caches.put_model_pull,
         "Namespace": caches.put_namespace,
         "ClusterStorageContainer": caches.put_storage_container,
@@ -75,21 +84,22 @@ def context_of(objects: Iterable[Object], policy_file: str | None, namespace: st
             elif kind == "ClusterStorageContainer":
                 storage_containers.append(item)
         elif kind == "Node":
-            nodes.append(ephemeral_storage(item))
+            nodes.append(item)
         elif kind == "ConfigMap" and name == KSERVE_CONFIGMAP:
             kserve_configmap = item
             caches.put_kserve_configmap(item)
         elif kind == "ConfigMap" and name in (POLICY_CONFIGMAP, ACCEPTED_CONFIGMAP):
-            data = item.get("data") or {}
-            policy = str(data.get(POLICY_KEY, ""))
-            nodes.append(_number(data.get(NODES_KEY)))
+            accepted |= {str(key): str(value) for key, value in (item.get("data") or {}).items()}
         else:
             skipped[f"{kind} {name}" if kind == "ConfigMap" else kind] += 1
     if policy_file is not None:
-        policy = policy_text(policy_file)
-    check_policy(policy, shown(policy_file) if policy_file else POLICY_CONFIGMAP)
-    known = [amount for amount in nodes if amount is not None]
-    caches.put_accepted({"data": {POLICY_KEY: policy, **({NODES_KEY: str(max(known))} if known else {})}})
+        accepted[POLICY_KEY] = policy_text(policy_file)
+    check_policy(accepted.get(POLICY_KEY, ""), shown(policy_file) if policy_file else POLICY_CONFIGMAP)
+    for key, resource in _OF_NODES.items():
+        known = [amount for node in nodes if (amount := allocatable(node, resource)) is not None]
+        if known:
+            accepted[key] = write(max(known), resource)
+    caches.put_accepted({"data": accepted})
     context.kserve = configuration(kserve_configmap, storage_containers)
     context.notes = [
         f"skipped {kind}: nothing of it counts for a pull{f' ({count} times)' if count > 1 else ''}"
@@ -130,7 +140,3 @@ def _placed(item: Object, namespace: str) -> Object:
 
 def _metadata(item: Object) -> Mapping[str, Any]:
     return item.get("metadata") or {}
-
-
-def _number(text: object) -> int | None:
-    return int(text) if isinstance(text, str) and text.isdecimal() else None

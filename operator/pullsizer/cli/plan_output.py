@@ -78,6 +78,7 @@ def _container(sizing: Sizing, decision: Decision) -> dict[str, Any]:
         "environment": dict(decision.environment),
         "basis": decision.basis,
         "reasons": list(decision.reasons),
+        "warnings": list(decision.warnings),
     }
 
 
@@ -120,10 +121,16 @@ def _show_pod(console: Console, planned: Planned) -> None:
         if decision.resources is not None:
             lines.append(("gets", amounts(decision.resources)))
         lines += [("sets", f"{name}={value}") for name, value in decision.environment.items()]
-        lines += [("" if position else "because", reason) for position, reason in enumerate(decision.reasons)]
+        lines += because(decision)
     lines += [("left out", Text(str(problem), style="warn")) for problem in verdict.problems]
     lines += [("assumed", note) for note in subject.notes]
     rows(console, lines)
+
+
+def because(decision: Decision) -> Iterable[tuple[str, str | Text]]:
+    """Its reasons; those for which the pull may fail stand out."""
+    for position, reason in enumerate(decision.reasons):
+        yield "" if position else "because", Text(reason, style="warn") if reason in decision.warnings else reason
 
 
 def _title(planned: Planned) -> str:

@@ -16,7 +16,7 @@ from pullsizer.cli.context import Context, context_of
 from pullsizer.cli.exits import OK, UNANSWERED
 from pullsizer.cli.measuring import Asking
 from pullsizer.cli.models import written as model_written
-from pullsizer.cli.plan_output import amounts, size_words
+from pullsizer.cli.plan_output import amounts, because, size_words
 from pullsizer.cli.planning import tell
 from pullsizer.kserve_pods import pulling_pod
 from pullsizer.model import Failure, Knowledge, ModelFacts, Source
@@ -93,9 +93,9 @@ def _facts(facts: ModelFacts) -> Iterable[tuple[str, str]]:
     yield "basis", facts.basis
 
 
-def _gets(decision: Decision | None) -> Iterable[tuple[str, str]]:
+def _gets(decision: Decision | None) -> Iterable[tuple[str, str | Text]]:
     if decision is None or decision.resources is None:
         return
     yield "gets", amounts(decision.resources)
     yield from (("sets", f"{name}={value}") for name, value in decision.environment.items())
-    yield from (("" if number else "because", reason) for number, reason in enumerate(decision.reasons))
+    yield from because(decision)
