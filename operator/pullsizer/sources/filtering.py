@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from functools import partial
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
 
 from pullsizer.model import Source
-from pullsizer.sources.tally import Item, Tally
+
+T = TypeVar("T")
 
 _MANY: Final = 10_000
 """Names times patterns: some 10 ms, which is too long for the loop."""
 
 
-async def add_selected(tally: Tally, items: Sequence[Item], source: Source) -> None:
-    """Adds those that the source's filters leave."""
-    if len(items) * (len(source.allow) + len(source.ignore)) <= _MANY:
-        tally.add_all(items, source.selects)
-    else:
-        await asyncio.to_thread(partial(tally.add_all, items, source.selects))
+async def selected(found: Sequence[T], name: Callable[[T], str], source: Source) -> list[T]:
+    """Those that the source's filters leave.
+
+    :param name: of one, as the downloader holds it against the patterns
+    """
+
+    def select() -> list[T]:
+        return [one for one in found if source.selects(name(one))]
+
+    if len(found) * (len(source.allow) + len(source.ignore)) <= _MANY:
+        return select()
+    return await asyncio.to_thread(select)

@@ -19,6 +19,7 @@ from pullsizer.sources.egress import Door
 from pullsizer.sources.failures import failure, shown
 from pullsizer.sources.git import Git
 from pullsizer.sources.google_storage import GoogleStorage
+from pullsizer.sources.hdfs import Hdfs
 from pullsizer.sources.huggingface import HuggingFace
 from pullsizer.sources.manners import Manners
 from pullsizer.sources.modelscope import ModelScope
@@ -90,6 +91,7 @@ class Measurer:
             stack.callback(selecting.close)
             self._stores = {"hf": hub, "http": Web(self._client), "git": Git(self._client)}
             self._stores["modelscope"] = ModelScope(self._client)
+            self._stores["hdfs"] = Hdfs(self._client)
             self._stores["s3"] = S3(self._objects, selecting, self._client)
             self._stores["gs"] = GoogleStorage(self._objects, selecting)
             self._stores["azure"] = AzureBlob(self._objects, selecting)

@@ -22,7 +22,7 @@ from pullsizer.sources.alone import Alone, WhenLarge
 from pullsizer.sources.answers import refuse
 from pullsizer.sources.client import Answer, Client
 from pullsizer.sources.failures import failure, shown
-from pullsizer.sources.filtering import add_selected
+from pullsizer.sources.filtering import selected
 from pullsizer.sources.redirects import Private, follow
 from pullsizer.sources.tally import Item, Tally
 
@@ -116,8 +116,9 @@ class _Asking:
                 complete = complete and len(found) < CAP
                 inside = (entry.path for entry in found if entry.folder and _below(entry.path, folder))
                 folders += dict.fromkeys(inside)
-            items = [Item(entry.path, entry.path, entry.size, entry.digest) for entry in found if not entry.folder]
-            await add_selected(tally, items, source)
+            files = [entry for entry in found if not entry.folder]
+            for entry in await selected(files, lambda one: one.path, source):
+                tally.add(Item(entry.path, entry.path, entry.size, entry.digest))
         if tally.bytes > _MOST_BYTES:
             raise failure("InvalidAnswer", f"{self._about} tells impossible sizes for the files of {self._repo.id}")
         # The library does not unpack, and takes no more of a folder than the server tells either.
