@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pullsizer.errors import InvalidQuantity
+from pullsizer.kserve_credentials import SHIPPED as SHIPPED_CREDENTIALS
+from pullsizer.kserve_credentials import CredentialConfig, credential_config
 from pullsizer.names import CPU, MEMORY, STORAGE_INITIALIZER
 from pullsizer.pod import resources_of
 from pullsizer.quantity import parse
@@ -32,11 +34,13 @@ class KServe:
     :param containers: names of init containers that pull models
     :param defaults: every value that KServe gives one
     :param image: of its downloader; empty where that is not known
+    :param credentials: how it finds those of a downloader
     """
 
     containers: frozenset[str] = frozenset({STORAGE_INITIALIZER})
     defaults: frozenset[Value] = SHIPPED
     image: str = ""
+    credentials: CredentialConfig = SHIPPED_CREDENTIALS
 
 
 def kserve_configuration(configmap: Json | None, storage_containers: Iterable[Json]) -> KServe:
@@ -67,7 +71,7 @@ def kserve_configuration(configmap: Json | None, storage_containers: Iterable[Js
             continue
         defaults.update((name, "request", amount) for name, amount in resources.requests.items())
         defaults.update((name, "limit", amount) for name, amount in resources.limits.items())
-    return KServe(frozenset(names), frozenset(defaults), image)
+    return KServe(frozenset(names), frozenset(defaults), image, credential_config(configmap))
 
 
 def _note(defaults: set[Value], resource: str, side: str, text: object) -> None:

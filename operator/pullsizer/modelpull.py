@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeVar
 
+from pullsizer.account import NOBODY, Account
 from pullsizer.model import ARCHIVES, BASES, Failure, Knowledge, ModelFacts, Source
 from pullsizer.names import API_VERSION, INFERENCE_SERVICE, KIND, KSERVE_GROUP, ServiceKind
 
@@ -65,6 +66,7 @@ class ModelPull:
     """The spec: what is pulled, for whom.
 
     :param overrides: our annotations on an LLMInferenceService, whose metadata never reaches its pods
+    :param account: as whom it is pulled; no part of its name, and told to nobody
     """
 
     namespace: str
@@ -72,6 +74,7 @@ class ModelPull:
     component: str
     sources: tuple[Source, ...]
     overrides: Mapping[str, str] = field(default_factory=dict)
+    account: Account = NOBODY
 
     @property
     def name(self) -> str:

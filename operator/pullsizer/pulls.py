@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from pullsizer.account import NOBODY, Account, account_of_spec, storage_of
 from pullsizer.kserve import KServe
 from pullsizer.model import Source, Store, parse_patterns
 from pullsizer.names import (
@@ -73,10 +74,15 @@ class PullContainer:
 
 @dataclass(frozen=True)
 class PullHint:
-    """What a component of a service will pull, by the service's spec."""
+    """What a component of a service will pull, by the service's spec.
+
+    :param path: of a `storage:`, whose URI takes its Secret to tell; there are no sources then
+    """
 
     component: str
     sources: tuple[Source, ...]
+    account: Account = NOBODY
+    path: str = ""
 
 
 def owner_of(labels: Mapping[str, str] | None) -> Owner | None:
@@ -119,18 +125,36 @@ def _where(source: Source, environment: Mapping[str, str]) -> Source:
     return replace(source, endpoint=endpoint) if endpoint else source
 
 
-def pull_hints(service: Json) -> tuple[PullHint, ...]:
-    """What the pods of an InferenceService or LLMInferenceService will pull, as far as its own spec tells."""
-    spec = service.get("spec") or {}
+def pull_hints(service: Json, secret_annotation: str = "") -> tuple[PullHint, ...]:
+    """What the pods of an InferenceService or LLMInferenceService will pull, as far as its own spec tells.
+
+    :param secret_annotation: the key by which KServe lets annotations name a Secret
+    """
+    spec, annotations = service.get("spec") or {}, (service.get("metadata") or {}).get("annotations") or {}
     if service.get("kind") == LLM_INFERENCE_SERVICE:
-        found = _llm_hints(spec)
+        found = _llm_hints(spec, annotations, secret_annotation)
     else:
         found = (
-            PullHint(component, tuple(Source(uri) for uri in _component_uris(spec[component])))
+            _component_hint(component, spec[component], annotations, secret_annotation)
             for component in ("predictor", "transformer", "explainer")
             if isinstance(spec.get(component), Mapping)
         )
-    return tuple(hint for hint in found if any(source.pulled for source in hint.sources))
+    return tuple(hint for hint in found if hint.path or any(source.pulled for source in hint.sources))
+
+
+def _component_hint(name: str, component: Json, annotations: Json, secret_annotation: str) -> PullHint:
+    # KServe gives the pod both kinds of annotations, the component's own outweighing.
+    account = account_of_spec(component, {**annotations, **(component.get("annotations") or {})}, secret_annotation)
+    uris = tuple(_component_uris(component))
+    storage = next((part["storage"] for part in component.values() if _has_storage(part)), None)
+    if uris or storage is None:
+        return PullHint(name, tuple(map(Source, uris)), account)
+    return PullHint(name, (), replace(account, storage=storage_of(storage)), path=storage["path"])
+
+
+def _has_storage(part: object) -> bool:
+    storage = part.get("storage") if isinstance(part, Mapping) else None
+    return isinstance(storage, Mapping) and bool(storage.get("path")) and isinstance(storage["path"], str)
 
 
 def _component_uris(component: Json) -> Iterator[str]:
@@ -147,7 +171,7 @@ def _component_uris(component: Json) -> Iterator[str]:
                 yield item["value"]
 
 
-def _llm_hints(spec: Json) -> Iterator[PullHint]:
+def _llm_hints(spec: Json, annotations: Json, secret_annotation: str) -> Iterator[PullHint]:
     model = spec.get("model") or {}
     uri = model.get("uri")
     if not isinstance(uri, str) or (spec.get("storageInitializer") or {}).get("enabled") is False:
@@ -155,8 +179,13 @@ def _llm_hints(spec: Json) -> Iterator[PullHint]:
     adapters = (model.get("lora") or {}).get("adapters") or ()
     uris = [uri, *(item["uri"] for item in adapters if isinstance(item.get("uri"), str))]
     sources = tuple(source for source in map(Source, uris) if source.pulled)
-    yield PullHint("workload", sources)
+
+    def account(part: Json) -> Account:
+        return account_of_spec(part.get("template"), annotations, secret_annotation)
+
+    yield PullHint("workload", sources, account(spec))
     if spec.get("prefill"):
-        yield PullHint("workload-prefill", sources)
+        yield PullHint("workload-prefill", sources, account(spec["prefill"]))
     if "scheduler" in (spec.get("router") or {}):
-        yield PullHint("router-scheduler", (Source(uri, allow=TOKENIZER_FILES),))
+        tokenizer = Source(uri, allow=TOKENIZER_FILES)
+        yield PullHint("router-scheduler", (tokenizer,), account(spec["router"]["scheduler"] or {}))

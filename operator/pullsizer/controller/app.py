@@ -11,7 +11,7 @@ from typing import Any
 
 from pullsizer.cluster import KubeApi, Reflector
 from pullsizer.controller import serving, telling
-from pullsizer.controller.credentials import hub_token
+from pullsizer.controller.credentials import Credentials
 from pullsizer.controller.events import Recorder
 from pullsizer.controller.inventory import Inventory, PullPod, ServiceKey, read_service
 from pullsizer.controller.keeper import Keeper
@@ -20,6 +20,7 @@ from pullsizer.controller.metrics import SERVICES
 from pullsizer.controller.policy import PolicyKeeper
 from pullsizer.controller.questions import Asks, Waiter
 from pullsizer.controller.serving import Certificates
+from pullsizer.controller.storage_specs import StorageSpecs
 from pullsizer.controller.surviving import Survives
 from pullsizer.kserve import kserve_configuration
 from pullsizer.names import (
@@ -54,15 +55,19 @@ class Controller:
         self._inventory = Inventory()
         self._recorder = Recorder(api, identity)
         self._policy = PolicyKeeper(api, settings.namespace, tell=self._recorder.tell, changed=self._policy_changed)
+        self._credentials = Credentials(api, lambda: self._inventory.kserve.credentials, settings.kserve_namespace)
         self._measuring = Measuring(
             measurer,
             concurrency=settings.measure_concurrency,
-            credential=functools.partial(hub_token, api),
+            find=self._credentials.find,
             answered=self._answered,
         )
         self._places = Places()
         self._keeper = Keeper(
             api, self._inventory, self._measuring, self._policy, self._places, tell=self._recorder.tell
+        )
+        self._storage_specs = StorageSpecs(
+            self._inventory, self._credentials.storage_uri, lambda: self._policy.policy, self._changed
         )
         self._certificates = Certificates(api, settings.namespace, settings.webhook_hosts)
         self._kserve_configmap: Json | None = None
@@ -102,6 +107,7 @@ class Controller:
         return [
             ("modelpulls", self._keeper.queue.run()),
             ("measuring", self._measuring.run()),
+            ("storage-specs", self._storage_specs.queue.run()),
             ("policy", self._policy.queue.run()),
             ("nodes", self._policy.watch_nodes()),
             ("certificates", self._certificates.queue.run()),
@@ -113,7 +119,7 @@ class Controller:
     def service_seen(self, item: Json) -> None:
         """A service is new, or changed. Never raises: what cannot be read is logged and counted."""
         with Survives(item):
-            service = read_service(item)
+            service = read_service(item, self._inventory.kserve)
             if service is None:
                 return
             known = self._inventory.services.get(service.key)
@@ -122,6 +128,7 @@ class Controller:
             self._inventory.put_service(service)
             self._count_services()
             self._keeper.service_changed(service.key)
+            self._storage_specs.service_seen(service.key)
             for note in telling.of_service(service):
                 self._recorder.tell(note)
             if known is None:
@@ -131,7 +138,7 @@ class Controller:
     def service_gone(self, item: Json) -> None:
         """Never raises, either."""
         with Survives(item):
-            service = read_service(item)
+            service = read_service(item, self._inventory.kserve)
             if service is not None and self._inventory.remove_service(service.key, service.ref.uid):
                 self._count_services()
                 self._keeper.service_changed(service.key)
@@ -175,6 +182,7 @@ class Controller:
 
     def _policy_changed(self) -> None:
         self._measuring.set_policy(self._policy.policy)
+        self._storage_specs.policy_changed()
         self._keeper.everything_changed()
 
     def _of_place(self, take: Callable[[Json], None]) -> Take:

@@ -11,16 +11,17 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from pullsizer.controller.budget import Permission
+from pullsizer.controller.credentials import Found
 from pullsizer.controller.lanes import Lane, Lanes
 from pullsizer.controller.metrics import MEASURE_SECONDS, MEASURE_WAITING, MEASUREMENTS
 from pullsizer.controller.questions import Asks, Question, Urgency, other_answers
 from pullsizer.controller.slots import Slots
 from pullsizer.controller.turns import Turn, Turns
 from pullsizer.errors import MeasureError
-from pullsizer.model import Failure
-from pullsizer.modelpull import Measurement
+from pullsizer.model import Failure, ModelFacts
+from pullsizer.modelpull import ANONYMOUS, Measurement
 from pullsizer.policy import Policy, SourceRules
-from pullsizer.sources.access import STRANGER, Access
+from pullsizer.sources.access import STRANGER
 from pullsizer.sources.counting import counting
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ _JITTER: Final = 0.1
 class Asking:
     """Asks the questions it is given, and asks them again in time.
 
-    :param access: what a question is asked with, where a namespace's credential is to be used
+    :param find: what a question is asked with that is asked on behalf of a namespace
     :param answered: called when a question has an answer that is news
     :param unwanted: called when a question is due that nobody waits for; it is not asked
     :param clock: seconds since the epoch
@@ -46,7 +47,7 @@ class Asking:
         measurer: Asks,
         *,
         concurrency: int,
-        access: Callable[[Question], Awaitable[Access]],
+        find: Callable[[Question], Awaitable[Found]],
         answered: Callable[[Question], None],
         unwanted: Callable[[Question], None],
         clock: Callable[[], float] = time.time,
@@ -56,7 +57,7 @@ class Asking:
         """In force; replaced by `set_policy`."""
         self._measurer = measurer
         self._slots = Slots(concurrency)
-        self._access = access
+        self._find = find
         self._answered = answered
         self._unwanted = unwanted
         self._clock = clock
@@ -175,20 +176,15 @@ class Asking:
         source, facts = question.source, question.facts
         scheme = source.store or "other"
         began = time.perf_counter()
-        access, reason = STRANGER, "Measured"
+        reason = "Measured"
+        # A failure has a scope, too: that a namespace's Secret is missing is no news about the source.
+        scope = f"{question.namespace}/" if question.namespace else ANONYMOUS
         try:
-            if question.namespace:
-                access = await self._access(question)
-            same_scope = question.measurement is not None and question.measurement.scope == access.scope
-            if (
-                facts is not None
-                and same_scope
-                and await self._measurer.unchanged(source, facts, access=access, rules=rules)
-            ):
-                reason = "Unchanged"
-            else:
-                facts = await self._measurer.measure(source, access=access, rules=rules)
-            return Measurement(facts, self._clock(), access.scope), False
+            found = await self._find(question) if question.namespace else None
+            scope = found.access.scope if found else scope
+            measured = await self._ask(question, found, rules)
+            reason = "Unchanged" if measured is facts else "Measured"
+            return Measurement(measured, self._clock(), scope), False
         except MeasureError as error:
             reason = error.reason
             if reason == "RateLimited" and source.store == "hf":
@@ -206,7 +202,25 @@ class Asking:
             # What was true yesterday is a better guide than nothing.
             log.warning("refresh failed, keeping what is known source=%s reason=%s", source.public_uri, reason)
             return None, True
-        return Measurement(failure, self._clock(), access.scope), True
+        return Measurement(failure, self._clock(), scope), True
+
+    async def _ask(self, question: Question, found: Found | None, rules: SourceRules) -> ModelFacts:
+        """The question's own facts where they still hold: with the same credentials, that is cheap to ask."""
+        source, access = (found.source, found.access) if found else (question.source, STRANGER)
+        facts, before = question.facts, question.measurement
+        try:
+            same_scope = before is not None and before.scope == access.scope
+            if (
+                facts is not None
+                and same_scope
+                and await self._measurer.unchanged(source, facts, access=access, rules=rules)
+            ):
+                return facts
+            return await self._measurer.measure(source, access=access, rules=rules)
+        except MeasureError as error:
+            if found is not None and error.reason == "Unauthorized":
+                raise found.refused from None
+            raise
 
 
 def _retry_after(failures: int, least: float) -> float:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
+from pullsizer.account import Account, account_of_pod, storage_annotations
 from pullsizer.controller.outcomes import Outcome, outcomes
 from pullsizer.kserve import DEFAULT, KServe
 from pullsizer.model import Source
@@ -57,6 +58,7 @@ class Pull:
 
     container: str
     sources: tuple[Source, ...]
+    account: Account
     outcomes: tuple[Outcome, ...]
     resources: Mapping[str, Any]
 
@@ -79,8 +81,12 @@ class PullPod:
     sizing: str
 
 
-def read_service(item: Json) -> Service | None:
-    """None for an object that is no service of KServe's, or is one without its identity."""
+def read_service(item: Json, kserve: KServe = DEFAULT) -> Service | None:
+    """None for an object that is no service of KServe's, or is one without its identity.
+
+    :param kserve: by which annotation a Secret is named. It is known before services are, and another one counts for
+        services as they are seen again
+    """
     metadata, kind = item.get("metadata") or {}, item.get("kind")
     if kind not in (INFERENCE_SERVICE, LLM_INFERENCE_SERVICE) or not metadata.get("uid"):
         return None
@@ -89,7 +95,7 @@ def read_service(item: Json) -> Service | None:
     return Service(
         key=ServiceKey(metadata["namespace"], kind, metadata["name"]),
         ref=ServiceRef(kind, metadata["name"], metadata["uid"], api_version),
-        hints=pull_hints(item),
+        hints=pull_hints(item, kserve.credentials.secret_annotation),
         annotations={key: str(annotations[key]) for key in sorted(KEYS.intersection(annotations))},
     )
 
@@ -105,6 +111,7 @@ def read_pod(item: Json, kserve: KServe) -> PullPod | None:
         Pull(
             container=container.name,
             sources=container.sources[:MOST_SOURCES],
+            account=account_of_pod(item, inits[container.index], kserve.credentials.secret_annotation),
             outcomes=outcomes(item, inits[container.index]),
             resources=inits[container.index].get("resources") or {},
         )
@@ -130,6 +137,7 @@ class Inventory:
     def __init__(self) -> None:
         self.kserve: KServe = DEFAULT
         self.services: dict[ServiceKey, Service] = {}
+        self._uris: dict[ServiceKey, dict[PullHint, str]] = defaultdict(dict)
         self._pods: dict[tuple[str, str], tuple[PullPod | None, Json]] = {}
         self._pods_of: dict[ServiceKey, dict[str, PullPod]] = defaultdict(dict)
 
@@ -142,6 +150,16 @@ class Inventory:
         if known is None or known.ref.uid != uid:
             return False
         del self.services[key]
+        self._uris.pop(key, None)
+        return True
+
+    def put_uri(self, key: ServiceKey, hint: PullHint, uri: str) -> bool:
+        """What a `storage:` of the service means. False where that is not news."""
+        service = self.services.get(key)
+        if service is None or hint not in service.hints or self._uris[key].get(hint) == uri:
+            return False
+        self._uris[key] = {other: found for other, found in self._uris[key].items() if other in service.hints}
+        self._uris[key][hint] = uri
         return True
 
     def pod(self, item: Json) -> PullPod | None:
@@ -150,7 +168,7 @@ class Inventory:
 
     def put_pod(self, item: Json) -> PullPod | None:
         """The pod, if it pulls."""
-        slim = _slim(item)
+        slim = _slim(item, self.kserve)
         pod = read_pod(slim, self.kserve)
         self.remove_pod(item)
         self._pods[_identity(item)] = (pod, slim)
@@ -171,7 +189,7 @@ class Inventory:
     def set_kserve(self, kserve: KServe) -> list[ServiceKey]:
         """Other containers may pull now: every pod is read anew."""
         before, self.kserve = self.kserve, kserve
-        if before.containers == kserve.containers:
+        if (before.containers, before.credentials) == (kserve.containers, kserve.credentials):
             return []
         for _, slim in list(self._pods.values()):
             self.put_pod(slim)
@@ -188,22 +206,29 @@ class Inventory:
         # Only an LLMInferenceService's: KServe copies an InferenceService's own to its pods.
         overrides = service.annotations if key.kind == LLM_INFERENCE_SERVICE else {}
         found: dict[str, ModelPull] = {}
-        for component, sources in self._pulls(service):
-            pull = ModelPull(key.namespace, service.ref, component, sources, overrides)
+        for component, sources, account in self._pulls(service):
+            pull = ModelPull(key.namespace, service.ref, component, sources, overrides, account)
             if pull.name not in found and len(found) >= MOST:
                 log.warning("too many pulls namespace=%s service=%s most=%d", key.namespace, key.name, MOST)
                 break
-            found.setdefault(pull.name, pull)
+            found[pull.name] = pull
         return list(found.values())
 
-    def _pulls(self, service: Service) -> Iterator[tuple[str, tuple[Source, ...]]]:
+    def _pulls(self, service: Service) -> Iterator[tuple[str, tuple[Source, ...], Account]]:
+        """The same pull may come more than once. The last is right: pods know better than a spec, the newest best."""
+        uris = self._uris.get(service.key, {})
         for hint in service.hints:
-            sources = tuple(s for s in hint.sources if s.pulled and s.scheme != _PULLED_BY_KUBELET)
+            hinted = (Source(uris[hint]),) if hint in uris else hint.sources
+            sources = tuple(s for s in hinted if s.pulled and s.scheme != _PULLED_BY_KUBELET)
             if sources:
-                yield hint.component, sources[:MOST_SOURCES]
-        for pod in self._pods_of.get(service.key, {}).values():
+                yield hint.component, sources[:MOST_SOURCES], hint.account
+        named = ""
+        if service.key.kind == LLM_INFERENCE_SERVICE:  # its pods do not get the annotation that names a Secret
+            named = next((hint.account.secret for hint in service.hints), "")
+        pods = self._pods_of.get(service.key, {}).values()
+        for pod in sorted(pods, key=lambda pod: (pod.created, pod.name)):
             for pull in pod.pulls:
-                yield pod.component, pull.sources
+                yield pod.component, pull.sources, replace(pull.account, secret=named or pull.account.secret)
 
 
 def _identity(item: Json) -> tuple[str, str]:
@@ -211,17 +236,19 @@ def _identity(item: Json) -> tuple[str, str]:
     return metadata.get("namespace", ""), metadata["name"]
 
 
-def _slim(item: Json) -> Json:
+def _slim(item: Json, kserve: KServe) -> Json:
     """What `read_pod` reads of a pod, and no more: there may be thousands, of 20 KB each."""
     metadata, spec, status = item["metadata"], item.get("spec") or {}, item.get("status") or {}
     annotations = metadata.get("annotations") or {}
+    read = storage_annotations(kserve.credentials.secret_annotation) | {SIZING}
     inits = ("name", "image", "args", "env", "resources", "restartPolicy")
     return {
         "metadata": {
             **{k: metadata[k] for k in ("name", "namespace", "uid", "labels", "creationTimestamp") if k in metadata},
-            "annotations": {SIZING: annotations[SIZING]} if SIZING in annotations else {},
+            "annotations": {key: annotations[key] for key in sorted(read & annotations.keys())},
         },
         "spec": {
+            **{k: spec[k] for k in ("serviceAccountName", "imagePullSecrets") if k in spec},
             "initContainers": [{k: c[k] for k in inits if k in c} for c in spec.get("initContainers") or ()],
         },
         "status": {k: status[k] for k in ("reason", "initContainerStatuses") if k in status},

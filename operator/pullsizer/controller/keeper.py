@@ -113,7 +113,7 @@ class Keeper:
             if waiter not in self._desired:
                 self._since[waiter] = self._clock()
             self._desired[waiter] = pull
-            self._measuring.want(waiter, pull.sources)
+            self._measuring.want(waiter, pull.sources, pull.account)
             self.queue.add(waiter)
         for waiter in (self._of_service[key] | self._existing_of[key]) - wanted.keys():
             self._desired.pop(waiter, None)
@@ -168,7 +168,7 @@ class Keeper:
             log.debug("modelpull was gone namespace=%s name=%s", waiter.namespace, waiter.name)
 
     async def _write_status(self, waiter: Waiter, pull: ModelPull, existing: Object) -> None:
-        answers = [self._measuring.answer(pull.namespace, source) for source in pull.sources]
+        answers = [self._measuring.answer(pull.namespace, source, pull.account) for source in pull.sources]
         previous = existing.get("status") or {}
         if None in answers:
             left = self._since.get(waiter, 0) + PATIENCE - self._clock()

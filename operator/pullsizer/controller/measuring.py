@@ -1,33 +1,46 @@
 """What is wanted to be known of models, and what is known: each source asked about once, however many wait for it.
 
-Strangers are asked for first: what anybody may know is shared by all namespaces. Only where that fails, and the policy
-allows a namespace a token, it is asked again with the token, and what is learnt so never leaves that namespace.
+Strangers are asked for first: what anybody may know is shared by all namespaces. Where that fails, and the policy lets
+a namespace's credentials be used, it is asked again on behalf of the namespace, as the account that the service names.
+Where a user says at which endpoint a source is, it is asked on behalf of the namespace alone. What is learnt so never
+leaves the namespace. Within one, facts are everybody's and failures are not: a namespace is one tenant, and another
+account may be let in.
 """
 
 from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import Final, NamedTuple
 
+from pullsizer.account import NOBODY, Account
 from pullsizer.controller.asking import Asking
+from pullsizer.controller.credentials import Found, may_use, named_by_secret
 from pullsizer.controller.lanes import Lanes
-from pullsizer.controller.questions import Asks, Key, Question, Waiter, other_answers
-from pullsizer.errors import MeasureError
-from pullsizer.model import Source
-from pullsizer.modelpull import ANONYMOUS, Measurement, source_key
-from pullsizer.policy import HubToken, Policy
-from pullsizer.sources.access import Access
+from pullsizer.controller.questions import Asks, Question, Waiter, other_answers
+from pullsizer.controller.seeds import Seeds
+from pullsizer.model import Failure, Source, Store
+from pullsizer.modelpull import Measurement, source_key
+from pullsizer.policy import Policy, SourceRules
 
-_NOT_ALLOWED_RETRY: Final = 3600.0
-"""Seconds. Only another policy helps, and with that all is asked again at once."""
+Finds = Callable[[Source, str, Account, SourceRules], Awaitable[Found]]
+Place = tuple[str, str]
+"""A source, by its key, and the namespace on whose behalf it is asked about; no namespace for strangers."""
+
+_REFUSED: Final = frozenset({"Unauthorized", "NotFound", "RateLimited", "TLSError"})
+"""Why a stranger may have got no answer where somebody with credentials, or certificates to trust, gets one."""
+
+
+class _Wish(NamedTuple):
+    account: Account
+    sources: tuple[Source, ...]
 
 
 class Measuring:
     """Keeps answers for all that ModelPulls ask about.
 
-    :param credential: the token of a namespace, by the policy's rule
+    :param find: what to ask with on behalf of a namespace
     :param answered: called for each waiter when something it asked about became known or changed
     :param clock: seconds since the epoch
     :param lanes: by default those of real Hubs, which count over five minutes
@@ -38,20 +51,22 @@ class Measuring:
         measurer: Asks,
         *,
         concurrency: int,
-        credential: Callable[[str, HubToken], Awaitable[Access]],
+        find: Finds,
         answered: Callable[[Waiter], None],
         clock: Callable[[], float] = time.time,
         lanes: Lanes | None = None,
     ) -> None:
-        self._credential = credential
+        self._finds = find
         self._answered = answered
-        self._questions: dict[Key, Question] = {}
-        self._asked: dict[Waiter, set[Key]] = defaultdict(set)
-        self._seeds: dict[Key, Measurement] = {}
+        self._questions: dict[Place, dict[tuple[str, Account], Question]] = defaultdict(dict)
+        """By place, endpoint of the source, and account."""
+        self._wishes: dict[Waiter, _Wish] = {}
+        self._asked: dict[Waiter, set[Question]] = defaultdict(set)
+        self._seeds = Seeds()
         self._asking = Asking(
             measurer,
             concurrency=concurrency,
-            access=self._access,
+            find=self._find,
             answered=self._tell,
             unwanted=self._drop,
             clock=clock,
@@ -64,97 +79,151 @@ class Measuring:
 
     def seed(self, namespace: str, key: str, measurement: Measurement) -> None:
         """What an earlier process measured and wrote into a ModelPull of the namespace."""
-        owner = "" if measurement.scope == ANONYMOUS else measurement.scope.partition("/")[0]
-        if owner not in ("", namespace):
-            return
-        known = self._seeds.get((key, owner))
-        if known is None or known.measured_at < measurement.measured_at:
-            self._seeds[key, owner] = measurement
+        self._seeds.put(namespace, key, measurement)
 
     def set_policy(self, policy: Policy) -> None:
-        """Other rules may have other answers: failures are asked again, and another Hub knows other models."""
-        before = self._asking.policy
+        """Other rules may have other answers: failures are asked again, and another store knows other models."""
+        before, after = self._asking.policy.sources, policy.sources
         self._asking.set_policy(policy)
-        if not other_answers(before.sources, policy.sources):
+        if not other_answers(before, after):
             return
-        elsewhere = before.sources.hugging_face.endpoint != policy.sources.hugging_face.endpoint
+        elsewhere = set(_elsewhere(before, after))
         if elsewhere:
             self._seeds.clear()
-        for question in list(self._questions.values()):
-            if elsewhere and question.source.scheme == "hf":
+        for question in [question for place in self._questions.values() for question in place.values()]:
+            source, namespace = question.source, question.namespace
+            another_say = may_use(source, namespace, before) != may_use(source, namespace, after)
+            if source.store in elsewhere or (namespace and another_say):
                 question.measurement = None
             if question.facts is None:
                 question.failures = 0
                 self._asking.ask(question)
+        for waiter in self._wishes:
+            self._join_all(waiter)
 
-    def want(self, waiter: Waiter, sources: Iterable[Source]) -> None:
-        """The waiter asks for these, and for nothing else that it asked for before."""
-        keys = set()
-        for source in sources:
-            keys.add(self._join(waiter, source, ""))
-            if self._needs_token(waiter.namespace, source):
-                keys.add(self._join(waiter, source, waiter.namespace))
-        for key in self._asked[waiter] - keys:
-            self._questions[key].waiters.pop(waiter, None)
-        self._asked[waiter] = keys
+    def want(self, waiter: Waiter, sources: Iterable[Source], account: Account = NOBODY) -> None:
+        """The waiter asks for these, as this account, and for nothing else that it asked for before."""
+        self._wishes[waiter] = _Wish(account, tuple(sources))
+        self._join_all(waiter)
 
     def forget(self, waiter: Waiter) -> None:
         """Nobody needs to know for it any more; what is known stays until it would be asked again."""
-        for key in self._asked.pop(waiter, ()):
-            self._questions[key].waiters.pop(waiter, None)
+        self._wishes.pop(waiter, None)
+        for question in self._asked.pop(waiter, ()):
+            question.waiters.pop(waiter, None)
 
-    def answer(self, namespace: str, source: Source) -> Measurement | None:
+    def answer(self, namespace: str, source: Source, account: Account = NOBODY) -> Measurement | None:
         """What may be said in the namespace about the source; None where there is no answer yet."""
-        key = source_key(source)
-        common = self._questions.get((key, ""))
-        if common is None or common.measurement is None:
+        known = self._known(namespace, source)
+        if known is not None:
+            return known.measurement
+        common = None
+        if not self._on_behalf(namespace, source, account):
+            common = self._questions.get((source_key(source), ""), {}).get((source.endpoint, NOBODY))
+            if common is None or not self._let_in(common, namespace):
+                return common.measurement if common else None
+        own = self._questions.get((source_key(source), namespace), {}).get((source.endpoint, account))
+        if own is None or own.measurement is None:
             return None
-        if common.facts is None and self._token_rule(namespace, source):
-            private = self._questions.get((key, namespace))
-            return private.measurement if private else None
-        return common.measurement
+        if common is not None and _reason(own) == "NoCredentials" and _reason(common) != "Unauthorized":
+            return common.measurement
+        return own.measurement
 
-    def _token_rule(self, namespace: str, source: Source) -> HubToken | None:
-        rule = self._asking.policy.sources.hugging_face.token
-        return rule if rule and source.scheme == "hf" and namespace in rule.namespaces else None
+    # -- which questions answer a wish ---------------------------------------------------------------------------------
 
-    def _needs_token(self, namespace: str, source: Source) -> bool:
-        """Whether strangers were refused, and the namespace has a token to try."""
-        common = self._questions[source_key(source), ""]
-        refused = common.measurement is not None and common.facts is None
-        return refused and self._token_rule(namespace, source) is not None
+    def _join_all(self, waiter: Waiter) -> None:
+        account, sources = self._wishes[waiter]
+        joined = {question for source in sources for question in self._join(waiter, source, account)}
+        for question in self._asked[waiter] - joined:
+            question.waiters.pop(waiter, None)
+        self._asked[waiter] = joined
 
-    def _join(self, waiter: Waiter, source: Source, namespace: str) -> Key:
-        key = (source_key(source), namespace)
-        question = self._questions.get(key)
+    def _join(self, waiter: Waiter, source: Source, account: Account) -> Iterator[Question]:
+        namespace = waiter.namespace
+        known = self._known(namespace, source)
+        if known is not None:
+            yield self._wait(waiter, known)
+        elif self._on_behalf(namespace, source, account):
+            yield self._ask(waiter, source, namespace, account)
+        else:
+            common = self._ask(waiter, source, "", NOBODY)
+            yield common
+            if self._let_in(common, namespace):
+                yield self._ask(waiter, source, namespace, account)
+
+    def _on_behalf(self, namespace: str, source: Source, account: Account) -> bool:
+        """Whether strangers are not asked at all: it would be elsewhere, or tell others where a user's store is."""
+        by_user = bool(source.endpoint) or account.storage is not None
+        return by_user or named_by_secret(source, namespace, self._asking.policy.sources)
+
+    def _let_in(self, common: Question, namespace: str) -> bool:
+        """Whether strangers were refused, and the namespace has something to try."""
+        return _reason(common) in _REFUSED and may_use(common.source, namespace, self._asking.policy.sources)
+
+    def _known(self, namespace: str, source: Source) -> Question | None:
+        """A question on behalf of the namespace, as whomever, that was answered with facts of the same endpoint."""
+        found = self._questions.get((source_key(source), namespace), {})
+        return next((item for item in found.values() if item.facts and item.endpoint == source.endpoint), None)
+
+    def _ask(self, waiter: Waiter, source: Source, namespace: str, account: Account) -> Question:
+        questions = self._questions[source_key(source), namespace]
+        question = questions.get((source.endpoint, account))
         if question is None:
-            question = self._questions[key] = Question(source, namespace, self._seeds.pop(key, None))
+            seed = self._seeds.take(source_key(source), namespace, source.endpoint)
+            question = Question(source, namespace, account, source.endpoint, seed)
+            questions[source.endpoint, account] = question
             question.waiters[waiter] = None
             if question.measurement is None:
                 self._asking.ask(question)
             else:
                 self._asking.schedule(question)
-        elif waiter not in question.waiters:
+        return self._wait(waiter, question)
+
+    def _wait(self, waiter: Waiter, question: Question) -> Question:
+        if waiter not in question.waiters:
             question.waiters[waiter] = None
-            self._asking.joined(question, waiter.namespace)
-        self._asked[waiter].add(key)
-        return key
+            if not question.namespace:
+                self._asking.joined(question, waiter.namespace)
+        return question
 
     # -- what the asking needs, and tells ------------------------------------------------------------------------------
 
-    async def _access(self, question: Question) -> Access:
-        rule = self._token_rule(question.namespace, question.source)
-        if rule is None:
-            raise MeasureError("TokenNotAllowed", "the policy allows this namespace no token", _NOT_ALLOWED_RETRY)
-        return await self._credential(question.namespace, rule)
+    async def _find(self, question: Question) -> Found:
+        source, namespace, account = question.source, question.namespace, question.account
+        found = await self._finds(source, namespace, account, self._asking.policy.sources)
+        if found.stranger and not self._on_behalf(namespace, source, account):
+            raise found.refused  # strangers were asked before
+        question.endpoint = found.source.endpoint
+        return found
 
     def _tell(self, question: Question) -> None:
-        for waiter in list(question.waiters):
-            if not question.namespace and self._needs_token(waiter.namespace, question.source):
-                self._join(waiter, question.source, waiter.namespace)
+        told = dict(question.waiters)
+        if question.namespace and question.facts:
+            for other in self._questions[source_key(question.source), question.namespace].values():
+                told |= other.waiters
+        for waiter in told:
+            if waiter in self._wishes:
+                self._join_all(waiter)
             self._answered(waiter)
 
     def _drop(self, question: Question) -> None:
-        key = (source_key(question.source), question.namespace)
-        if self._questions.get(key) is question:
-            del self._questions[key]
+        place = source_key(question.source), question.namespace
+        found = self._questions.get(place, {})
+        key = question.source.endpoint, question.account
+        if found.get(key) is question:
+            del found[key]
+        if not found:
+            self._questions.pop(place, None)
+
+
+def _reason(question: Question) -> str:
+    known = question.measurement.knowledge if question.measurement else None
+    return known.reason if isinstance(known, Failure) else ""
+
+
+def _elsewhere(before: SourceRules, after: SourceRules) -> Iterator[Store]:
+    """Stores of which an administrator names another one now."""
+    if before.hugging_face.endpoint != after.hugging_face.endpoint:
+        yield "hf"
+    if before.s3.endpoint != after.s3.endpoint:
+        yield "s3"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
+from pullsizer.account import NOBODY, Account
 from pullsizer.model import ModelFacts, Source
 from pullsizer.modelpull import Measurement
 from pullsizer.policy import SourceRules
@@ -30,10 +31,6 @@ class Waiter(NamedTuple):
     name: str
 
 
-Key = tuple[str, str]
-"""Of a source, and the namespace whose credential it is asked with; no namespace for strangers."""
-
-
 class Urgency(IntEnum):
     """Who comes first: a service that starts now, before what failed, before what is known and may have changed."""
 
@@ -46,14 +43,18 @@ class Urgency(IntEnum):
 class Question:
     """One about a source, of all who ask it.
 
-    :param namespace: whose credential it is asked with; none for strangers
+    :param namespace: on whose behalf it is asked; none for strangers, whose answers are everybody's
+    :param account: as whom it is asked, within the namespace
+    :param endpoint: of the store that was asked on the user's word: the source's, or what a Secret turned out to name
     :param measurement: the answer, if there is one
     :param failures: tries that failed since the last that did not
     :param asking: it waits for its turn, or is being asked
     """
 
     source: Source
-    namespace: str
+    namespace: str = ""
+    account: Account = NOBODY
+    endpoint: str = ""
     measurement: Measurement | None = None
     failures: int = 0
     asking: bool = False

@@ -11,12 +11,15 @@ import pytest
 from huggingface_hub.utils import _detect_agent
 from prometheus_client import REGISTRY
 
+from pullsizer.account import Account
+from pullsizer.controller.credentials import Found
 from pullsizer.controller.lanes import Lanes
 from pullsizer.controller.measuring import Measuring
 from pullsizer.controller.questions import Waiter
+from pullsizer.errors import MeasureError
 from pullsizer.model import Failure, ModelFacts, Source
 from pullsizer.modelpull import Measurement, source_key
-from pullsizer.policy import HubToken, Policy
+from pullsizer.policy import Policy, SourceRules
 from pullsizer.sources.access import Access
 from pullsizer.sources.measure import Measurer
 from tests.stubs.hub import TOKEN, HubStub
@@ -36,7 +39,7 @@ class World:
         self.hub = hub
         self.told: list[Waiter] = []
         self.measuring = Measuring(
-            measurer, concurrency=concurrency, credential=self._token, answered=self.told.append, lanes=lanes
+            measurer, concurrency=concurrency, find=self._find, answered=self.told.append, lanes=lanes
         )
         self.set_limit(limit)
 
@@ -52,8 +55,8 @@ class World:
         return waiter
 
     @staticmethod
-    async def _token(_: str, __: HubToken) -> Access:
-        return Access(f"{SMALL}/uid/1", {"HF_TOKEN": TOKEN})
+    async def _find(source: Source, _: str, __: Account, ___: SourceRules) -> Found:
+        return Found(Access(f"{SMALL}/uid/1", {"HF_TOKEN": TOKEN}), source, MeasureError("Unauthorized", "no", 900))
 
     async def until(self, condition: Callable[[], object]) -> None:
         async with asyncio.timeout(60):
@@ -149,7 +152,8 @@ async def test_a_rest_of_one_account_is_not_that_of_strangers() -> None:
         found.want(private, SMALL)
         await found.until(lambda: found.known(SMALL, private))
         found.hub.busy = 1
-        refreshed = found.measuring._questions[source_key(private), SMALL]
+        refreshed = found.measuring._known(SMALL, private)
+        assert refreshed is not None
         found.measuring._asking.ask(refreshed)
         await found.until(lambda: not found.hub.busy)
         found.want(model(1))

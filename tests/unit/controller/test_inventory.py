@@ -118,3 +118,39 @@ def test_whatever_a_pod_says_its_modelpull_can_be_stored() -> None:
     assert re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", name)
     assert max(map(len, made["spec"]["uris"])) <= 4096
     assert len(made["spec"]["filters"]["allow"]) <= 1024
+
+
+def test_where_and_as_whom_is_what_the_newest_pod_shows() -> None:
+    found = inventory(isvc(uri="s3://b/m"))
+    for name, created, endpoint in (("new", "2026-11-22T12:00:00Z", "http://new"), ("old", "2026-11-22T10:00:00Z", "")):
+        item = pod(name, uri="s3://b/m")
+        item["metadata"]["creationTimestamp"] = created
+        item["spec"]["serviceAccountName"] = name
+        item["spec"]["initContainers"][0]["env"] = [{"name": "AWS_ENDPOINT_URL", "value": endpoint}]
+        found.put_pod(item)
+    (pull,) = found.wanted(BERT)
+    assert pull.sources[0].endpoint == "http://new"
+    assert pull.account.service_account == "new"
+
+
+def test_the_pods_of_an_llm_service_ask_with_the_secret_that_its_service_names() -> None:
+    service = llm(**{"serving.kserve.io/storageSecretName": "mine"})
+    found = inventory(service)
+    item = pod(uri="hf://org/llama")
+    labels = {"app.kubernetes.io/part-of": "llminferenceservice", "app.kubernetes.io/name": "llama"}
+    item["metadata"]["labels"] = {**labels, "app.kubernetes.io/component": "llminferenceservice-workload"}
+    found.put_pod(item)
+    (pull,) = found.wanted(LLAMA)
+    assert pull.account.secret == "mine"
+
+
+def test_a_storage_makes_a_modelpull_once_its_uri_is_known() -> None:
+    item = isvc()
+    item["spec"]["predictor"]["model"] = {"storage": {"key": "minio", "path": "bert"}}
+    found = inventory(item)
+    assert found.wanted(BERT) == []
+    (hint,) = found.services[BERT].hints
+    assert found.put_uri(BERT, hint, "s3://b/bert")
+    assert not found.put_uri(BERT, hint, "s3://b/bert")
+    (pull,) = found.wanted(BERT)
+    assert (pull.sources[0].uri, pull.account.storage) == ("s3://b/bert", hint.account.storage)

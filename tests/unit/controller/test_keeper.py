@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from pullsizer.account import Account
 from pullsizer.controller import keeper as module
+from pullsizer.controller.credentials import Found
 from pullsizer.controller.events import Note
 from pullsizer.controller.inventory import Inventory, ServiceKey, read_service
 from pullsizer.controller.keeper import Keeper
@@ -16,9 +18,9 @@ from pullsizer.controller.measuring import Measuring
 from pullsizer.controller.nodes import Largest
 from pullsizer.controller.questions import Waiter
 from pullsizer.errors import ClusterError
+from pullsizer.model import Source
 from pullsizer.places import Places
-from pullsizer.policy import HubToken, Policy
-from pullsizer.sources.access import Access
+from pullsizer.policy import Policy, SourceRules
 from tests.unit.controller.examples import Hub, ended, isvc, pod, refused
 from tests.unit.controller.fake import FakeApi
 
@@ -35,13 +37,13 @@ class World:
     def __init__(self) -> None:
         self.api, self.hub, self.inventory, self.in_force = FakeApi(), Hub(), Inventory(), InForce()
         self.notes: list[Note] = []
-        self.measuring = Measuring(self.hub, concurrency=8, credential=self._token, answered=self._answered)
+        self.measuring = Measuring(self.hub, concurrency=8, find=self._find, answered=self._answered)
         self.places = Places()
         self.keeper = Keeper(
             self.api, self.inventory, self.measuring, self.in_force, self.places, tell=self.notes.append, grace=0.05
         )
 
-    async def _token(self, namespace: str, rule: HubToken) -> Access:
+    async def _find(self, source: Source, namespace: str, account: Account, rules: SourceRules) -> Found:
         raise AssertionError
 
     def _answered(self, waiter: Waiter) -> None:

@@ -1,65 +1,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
 
+from pullsizer.account import NOBODY
 from pullsizer.controller import asking, slots
-from pullsizer.controller.measuring import Measuring
 from pullsizer.controller.questions import Waiter
 from pullsizer.errors import MeasureError
 from pullsizer.model import Failure, ModelFacts, Source
 from pullsizer.modelpull import Measurement, source_key
-from pullsizer.policy import HubToken, Policy, SourceRules
+from pullsizer.policy import Policy, SourceRules
 from pullsizer.sources.access import STRANGER, Access
 from tests.unit.controller.examples import FACTS, Hub, refused
+from tests.unit.controller.measuring_world import BERT, world
 
-BERT = Source("hf://org/bert")
 ONE, TWO, OTHER = Waiter("models", "one"), Waiter("models", "two"), Waiter("other", "three")
-
-
-class World:
-    def __init__(self, hub: Hub, concurrency: int) -> None:
-        self.now = 1_000_000.0
-        self.told: list[Waiter] = []
-        self.secret: Access | MeasureError = Access("models/uid/7", {"HF_TOKEN": "hf_token"})
-        self.measuring = Measuring(
-            hub, concurrency=concurrency, credential=self._token, answered=self.told.append, clock=lambda: self.now
-        )
-
-    async def _token(self, namespace: str, rule: HubToken) -> Access:
-        assert namespace in rule.namespaces
-        if isinstance(self.secret, MeasureError):
-            raise self.secret
-        return self.secret
-
-    async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(10):
-            while True:
-                if condition():
-                    return
-                await asyncio.sleep(0.001)
-
-    async def answer(self, namespace: str = "models", source: Source = BERT) -> Measurement:
-        await self.until(lambda: self.measuring.answer(namespace, source))
-        found = self.measuring.answer(namespace, source)
-        assert found is not None
-        return found
-
-
-@asynccontextmanager
-async def world(hub: Hub, concurrency: int = 8, policy: Policy | None = None) -> AsyncGenerator[World, None]:
-    found = World(hub, concurrency)
-    found.measuring.set_policy(policy or Policy())
-    task = asyncio.create_task(found.measuring.run())
-    try:
-        yield found
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 @pytest.fixture
@@ -217,10 +174,10 @@ class TestTokens:
     async def test_a_missing_secret_is_a_reason_of_its_own(self, hub: Hub) -> None:
         hub.answers[BERT.uri] = refused()
         async with world(hub, policy=token_policy()) as found:
-            found.secret = MeasureError("TokenNotFound", "there is no Secret", 60)
+            found.secrets[NOBODY] = MeasureError("SecretNotFound", "there is no Secret", 60)
             found.measuring.want(ONE, [BERT])
             answer = await found.answer()
-        assert answer.knowledge == Failure("TokenNotFound", "there is no Secret", 60)
+        assert answer.knowledge == Failure("SecretNotFound", "there is no Secret", 60)
 
     async def test_a_token_is_never_for_anything_but_the_hub(self, hub: Hub) -> None:
         web = Source("https://example.com/model.zip")

@@ -152,7 +152,7 @@ def llm(**spec: Any) -> Json:
             ),
             {"explainer": ["s3://e"]},
         ),
-        (isvc(predictor={"model": {"storage": {"key": "k", "path": "p"}}}), {}),
+        (isvc(predictor={"model": {"storage": {"key": "k", "path": "p"}}}), {"predictor": []}),  # its Secret knows
         (isvc(predictor=None), {}),
         ({"kind": "InferenceService"}, {}),
         (llm(model={"uri": "hf://a/b"}), {"workload": ["hf://a/b"]}),
