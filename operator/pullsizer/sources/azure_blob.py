@@ -15,7 +15,7 @@ from pullsizer.sources.addresses import normal_host
 from pullsizer.sources.failures import failure, shown
 from pullsizer.sources.object_errors import Asked
 from pullsizer.sources.objects import Objects
-from pullsizer.sources.selecting import Selecting, folder_of, nothing
+from pullsizer.sources.selecting import Selecting
 
 if TYPE_CHECKING:
     from obstore.store import AzureConfig, ClientConfig, RetryConfig
@@ -59,11 +59,7 @@ class AzureBlob:
         asked = Asked(f"the container {shown(container)} at {host}", signed=bool(credential))
         targets = [(host, 443), *([(_AUTHORITY, 443)] if "client_id" in credential else [])]
         async with self._objects.open(make, asked, targets) as bucket:
-            exact = await bucket.find(prefix) if prefix else None
-            found = await self._selecting.many(bucket, bucket.pages(*folder_of(prefix)), source, prefix, exact)
-            if found is None:
-                raise nothing(source)
-            return found
+            return await self._selecting.as_azure(bucket, source, prefix)
 
 
 def _parse(source: Source) -> tuple[str, str, str]:

@@ -14,7 +14,7 @@ from pullsizer.sources.access import Access
 from pullsizer.sources.failures import failure, shown
 from pullsizer.sources.object_errors import Asked
 from pullsizer.sources.objects import Objects
-from pullsizer.sources.selecting import Selecting, nothing
+from pullsizer.sources.selecting import Selecting
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, GCSConfig, RetryConfig
@@ -53,13 +53,7 @@ class GoogleStorage:
 
         asked = Asked(f"the bucket {shown(name)} of Google Cloud Storage", signed=account is not None)
         async with self._objects.open(make, asked, [(_HOST, 443)]) as bucket:
-            folder = key if key.endswith("/") else f"{key}/"
-            found = await self._selecting.many(bucket, bucket.pages(folder), source, folder)
-            if found is None and not bucket.listed and folder != key and (single := await bucket.find(key)):
-                return await self._selecting.single(bucket, single)
-            if found is None:
-                raise nothing(source)
-            return found
+            return await self._selecting.as_google(bucket, source, key)
 
 
 def _parse(source: Source) -> tuple[str, str]:

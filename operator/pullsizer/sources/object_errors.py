@@ -84,6 +84,8 @@ def _explained(error: Exception, asked: Asked, ticket: Ticket) -> MeasureError:
 
 def _answered(status: int, asked: Asked) -> MeasureError:
     """What a status means. Retry-After is not to be had from the library: the reason's own time has to do."""
+    if status == 407:  # of the door: a redirect without TLS to another host comes there without the ticket
+        return WrongRegion(str(refusal(Verdict.ELSEWHERE, asked.about)))
     if status in (401, 403):
         to_whom = "with the namespace's credentials" if asked.signed else "without credentials"
         return failure("Unauthorized", f"{asked.about} may not be read {to_whom}, or does not exist")

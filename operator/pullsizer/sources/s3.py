@@ -18,7 +18,7 @@ from pullsizer.sources.client import Client
 from pullsizer.sources.failures import failure, shown
 from pullsizer.sources.object_errors import Asked, WrongRegion
 from pullsizer.sources.objects import Objects
-from pullsizer.sources.selecting import Selecting, folder_of, nothing
+from pullsizer.sources.selecting import Selecting
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig, S3Config, S3Credential
@@ -106,14 +106,7 @@ class S3:
             verify=access.get("S3_VERIFY_SSL").lower() not in ("0", "false"),
             plain=place.url.startswith("http://"),
         ) as bucket:
-            # The object of just that name ends the listing, for it comes first; filters do not apply to it.
-            exact = await bucket.find(prefix) if prefix and not prefix.endswith("/") else None
-            if exact is not None and exact["size"]:
-                return await self._selecting.single(bucket, exact)
-            found = await self._selecting.many(bucket, bucket.pages(*folder_of(prefix)), source, prefix)
-            if found is None:
-                raise nothing(source)
-            return found
+            return await self._selecting.as_s3(bucket, source, prefix)
 
     async def _moved(self, place: _Place) -> _Place | None:
         """Where else the bucket says that it is. It does so to everybody, as a header of any answer."""

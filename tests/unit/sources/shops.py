@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +36,7 @@ class Place(Protocol):
 
     @property
     def name(self) -> str: ...
-    def put(self, objects: dict[str, bytes | int], /) -> None: ...
+    def put(self, objects: Mapping[str, bytes | int], /) -> None: ...
 
 
 @dataclass(frozen=True)
