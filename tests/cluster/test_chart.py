@@ -49,16 +49,21 @@ def plane(control_plane: Cluster) -> Iterator[ControlPlane]:
 def released(plane: ControlPlane) -> Iterator[ControlPlane]:
     """With the chart installed in a namespace of no special name, and its controller at work."""
     plane.helm("install", RELEASE, str(CHART), HERE, "--create-namespace")
+    try:
+        start_controller(plane)
+        yield plane
+        plane.stop_process(CONTROLLER)
+    finally:
+        plane.helm("uninstall", RELEASE, HERE, "--ignore-not-found")
+
+
+def start_controller(plane: ControlPlane) -> None:
     kubeconfig = plane.token_kubeconfig(NAMESPACE, CONTROLLER)
     flags = ["--namespace", NAMESPACE, "--host", "127.0.0.1", "--metrics-port", str(plane.free_port())]
     plane.spawn(CONTROLLER, [sys.executable, "-m", "pullsizer", "controller", *flags, "--kubeconfig", str(kubeconfig)])
-    plane.until(
-        lambda: memory_limit(plane) == "4Gi", 30, "the shipped policy is accepted (logs/pullsizer-controller.log)"
-    )
-    plane.until(lambda: all(bundles(plane)), 30, "the webhook configurations have their caBundle")
-    yield plane
-    plane.stop_process(CONTROLLER)
-    plane.helm("uninstall", RELEASE, HERE, "--ignore-not-found")
+    log = f"logs/{CONTROLLER}.log"
+    plane.until(lambda: memory_limit(plane) == "4Gi", 30, f"the shipped policy is accepted ({log})")
+    plane.until(lambda: all(bundles(plane)), 30, f"the webhook configurations have their caBundle ({log})")
 
 
 def memory_limit(plane: ControlPlane) -> str:
