@@ -74,8 +74,8 @@ async def _zip(size: int, read: Read) -> tuple[int, bool]:
         chunk = tail[at - in_tail :][:length] if at >= in_tail else await read(at, length)
         if len(chunk) != length:
             return 0, False
-        entries.feed(chunk)
         at += length
+        entries.feed(chunk, last=at == directory.start + directory.length)
     return zipdirectory.total(entries, directory, size)
 
 

@@ -71,7 +71,8 @@ class Entries:
         self.broken = self.doubtful = False
         self._rest = b""
 
-    def feed(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes, *, last: bool) -> None:
+        """:param last: whether the directory ends with it. An entry that is cut off there counts: `zipfile` takes it"""
         self.read += len(chunk)
         data, at = self._rest + chunk, 0
         while not self.broken and len(data) - at >= _ENTRY.size:
@@ -80,7 +81,7 @@ class Entries:
             after = after_name + extra + comment
             if signature != b"PK\1\2":
                 self.broken = True
-            elif after > len(data):
+            elif after > len(data) and not last:
                 break
             else:
                 if _IN_EXTRA in (stored, unpacked):
@@ -89,11 +90,7 @@ class Entries:
                 self.headers += _LOCAL_HEADER + name
                 at = after
         self._rest = data[at:]
-
-    @property
-    def ended(self) -> bool:
-        """Whether what came in ends where an entry does."""
-        return not self._rest
+        self.doubtful |= last and at != len(data)
 
     def _large(self, stored: int, unpacked: int, extra: bytes) -> tuple[int, int]:
         """The sizes that stand in ZIP64's extra field because they do not fit, or are said not to."""
@@ -137,7 +134,7 @@ def total(entries: Entries, directory: Directory, size: int) -> tuple[int, bool]
     used = entries.stored + entries.headers
     # Local headers hold more than what is counted: extra fields of their own, alignment, checksums after the data.
     spare = (directory.start >> 6) + 128 * entries.count + 4096
-    agrees = entries.ended and entries.count == directory.entries and used <= directory.start <= used + spare
+    agrees = entries.count == directory.entries and used <= directory.start <= used + spare
     if agrees and not entries.doubtful:
         return entries.unpacked, True
     # Sizes that cannot be, parts of the file that no entry owns up to, or that several share: more than deflate makes
