@@ -81,4 +81,12 @@ def _note(defaults: set[Value], resource: str, side: str, text: object) -> None:
         return
 
 
+INJECTED: Final = {
+    "HF_HUB_ENABLE_HF_TRANSFER": "1",
+    "HF_XET_HIGH_PERFORMANCE": "1",
+    "HF_XET_NUM_CONCURRENT_RANGE_GETS": "8",
+}
+"""Variables of every pull container since v0.16 (#4726), where nobody else set them: pkg/utils/storage.go,
+AddDefaultHuggingFaceEnvVars."""
+
 DEFAULT: Final = KServe()

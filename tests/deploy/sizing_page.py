@@ -22,7 +22,7 @@ from pullsizer.policy import load_policy
 from pullsizer.pulls import PullContainer
 from pullsizer.quantity import human, write
 from pullsizer.sizing import Decision, Inputs, decide
-from pullsizer.sizing.downloader import INJECTED
+from pullsizer.kserve import INJECTED
 from pullsizer.sizing.table import ROWS, Row
 from tests.unit.sizing.measured import tried
 

@@ -17,6 +17,7 @@ from typing import Any
 from pullsizer.errors import InvalidPolicy, InvalidQuantity
 from pullsizer.kserve import DEFAULT as KSERVE_DEFAULT
 from pullsizer.kserve import KServe, kserve_configuration
+from pullsizer.kserve_pods import Configuration, configuration
 from pullsizer.limits import NamespaceLimits
 from pullsizer.model import Knowledge, ModelFacts
 from pullsizer.modelpull import Measurement, measurements, overrides_of, service_of
@@ -66,6 +67,7 @@ class Caches:
         self.node_disk: int | None = None
         self.node_memory: int | None = None
         self.kserve: KServe = KSERVE_DEFAULT
+        self.kserve_pods = Configuration()
         self._kserve_configmap: Json | None = None
         self._storage_containers: dict[str, Json] = {}
         self._places = Places()
@@ -204,7 +206,9 @@ class Caches:
         self._refresh_kserve()
 
     def _refresh_kserve(self) -> None:
-        self.kserve = kserve_configuration(self._kserve_configmap, self._storage_containers.values())
+        containers = self._storage_containers.values()
+        self.kserve = kserve_configuration(self._kserve_configmap, containers)
+        self.kserve_pods = configuration(self._kserve_configmap, containers)
 
     def put_lease(self, item: Json) -> None:
         spec = item.get("spec") or {}

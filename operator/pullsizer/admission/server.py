@@ -13,9 +13,12 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from pullsizer.admission import metrics
+from pullsizer.admission.caches import Caches
+from pullsizer.admission.foresee import foresee
 from pullsizer.admission.mutate import Mutator, failed_open
 from pullsizer.admission.review import MAXIMUM_BODY, Request, allow, decode, deny
 from pullsizer.admission.validate import VALIDATED, validate
+from pullsizer.admission.waiting import Waiters
 from pullsizer.errors import InvalidReview
 
 _log = logging.getLogger(__name__)
@@ -31,9 +34,16 @@ class WebhookServer:
     """
 
     def __init__(
-        self, mutator: Mutator, *, namespace: str, kserve_namespace: str, missing: Callable[[], list[str]]
+        self,
+        caches: Caches,
+        waiters: Waiters,
+        *,
+        namespace: str,
+        kserve_namespace: str,
+        missing: Callable[[], list[str]],
     ) -> None:
-        self._mutator = mutator
+        self._caches = caches
+        self._mutator = Mutator(caches, waiters)
         self._namespace = namespace
         self._kserve_namespace = kserve_namespace
         self._missing = missing
@@ -96,14 +106,12 @@ class WebhookServer:
         begin = time.perf_counter()
         try:
             verdict = validate(request, self._namespace, self._kserve_namespace)
+            warnings = verdict.warnings if verdict.denied else (*verdict.warnings, *foresee(request, self._caches))
         except Exception:  # noqa: BLE001 - as above
             _count(request, "failed_open")
             _log.exception("validation failed open", extra={"namespace": request.namespace, "kind": request.kind})
             return web.Response(body=allow(request), headers=_JSON)
-        if verdict.denied:
-            body = deny(request, verdict.denied, verdict.warnings)
-        else:
-            body = allow(request, warnings=verdict.warnings)
+        body = deny(request, verdict.denied, warnings) if verdict.denied else allow(request, warnings=warnings)
         _count(request, "denied" if verdict.denied else "allowed")
         _VALIDATE_SECONDS.observe(time.perf_counter() - begin)
         return web.Response(body=body, headers=_JSON)

@@ -12,7 +12,6 @@ from aiohttp import web
 
 from pullsizer.admission import metrics
 from pullsizer.admission.caches import Caches
-from pullsizer.admission.mutate import Mutator
 from pullsizer.admission.server import WebhookServer
 from pullsizer.admission.tls import Certificate
 from pullsizer.admission.waiting import Waiters
@@ -48,7 +47,8 @@ async def run(settings: WebhookSettings) -> int:
             return waiting if certificate.loaded else ["certificate", *waiting]
 
         server = WebhookServer(
-            Mutator(caches, Waiters()),
+            caches,
+            Waiters(),
             namespace=settings.namespace,
             kserve_namespace=settings.kserve_namespace,
             missing=missing,

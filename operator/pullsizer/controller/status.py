@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from pullsizer.controller.nodes import Largest
 from pullsizer.controller.outcomes import Outcome
+from pullsizer.kserve import INJECTED
 from pullsizer.limits import UNLIMITED, NamespaceLimits
 from pullsizer.model import Failure, ModelFacts, Source
 from pullsizer.modelpull import Condition, Measurement, model_status
@@ -20,7 +21,6 @@ from pullsizer.pulls import PullContainer
 from pullsizer.quantity import human, write
 from pullsizer.quota import NO_QUOTA, QuotaLeft
 from pullsizer.sizing import Decision, Inputs, decide
-from pullsizer.sizing.downloader import INJECTED
 
 Json = Mapping[str, Any]
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from pullsizer.kserve import INJECTED
 from pullsizer.kserve_pods.made import items, section
 from pullsizer.names import CPU, MEMORY, STORAGE_INITIALIZER
 
@@ -19,11 +20,6 @@ Json = Mapping[str, Any]
 
 VOLUME: Final = "kserve-provision-location"
 MODELS: Final = "/mnt/models"
-HUGGING_FACE_ENVIRONMENT: Final = {
-    "HF_HUB_ENABLE_HF_TRANSFER": "1",
-    "HF_XET_HIGH_PERFORMANCE": "1",
-    "HF_XET_NUM_CONCURRENT_RANGE_GETS": "8",
-}
 _IMAGE: Final = "kserve/storage-initializer:v0.20.0"
 _RESOURCES: Final = {"requests": {CPU: "100m", MEMORY: "100Mi"}, "limits": {CPU: "1", MEMORY: "1Gi"}}
 _SERVING_RESOURCES: Final = {"requests": {CPU: "1", MEMORY: "2Gi"}, "limits": {CPU: "1", MEMORY: "2Gi"}}
@@ -145,7 +141,7 @@ def with_hugging_face(item: Json) -> dict[str, Any]:
     """With the variables that KServe adds where nobody set them."""
     given = items(item.get("env"))
     names = {one.get("name") for one in given}
-    more = [{"name": name, "value": value} for name, value in HUGGING_FACE_ENVIRONMENT.items() if name not in names]
+    more = [{"name": name, "value": value} for name, value in INJECTED.items() if name not in names]
     return {**item, "env": [*given, *more]}
 
 

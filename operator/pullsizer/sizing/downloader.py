@@ -16,13 +16,6 @@ from pullsizer.policy import Profile
 from pullsizer.sizing import table
 from pullsizer.sizing.table import Row
 
-INJECTED: Final = {
-    "HF_HUB_ENABLE_HF_TRANSFER": "1",
-    "HF_XET_HIGH_PERFORMANCE": "1",
-    "HF_XET_NUM_CONCURRENT_RANGE_GETS": "8",
-}
-"""What KServe puts into every pull container since v0.16 (#4726), where nobody else set it."""
-
 CHUNK_CACHE: Final = 10 << 30
 """Bytes: hf-xet 1.1.3, in the images of v0.16 to v0.19, keeps so much in the container's writable layer."""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from pullsizer.kserve import INJECTED
 from pullsizer.model import Source
-from pullsizer.sizing.downloader import INJECTED
 
 TUNED: Final = {
     "HF_HUB_ENABLE_HF_TRANSFER": "0",

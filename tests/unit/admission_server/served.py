@@ -19,7 +19,6 @@ from aiohttp import web
 from prometheus_client import REGISTRY
 
 from pullsizer.admission.caches import Caches
-from pullsizer.admission.mutate import Mutator
 from pullsizer.admission.server import WebhookServer
 from pullsizer.admission.tls import Certificate
 from pullsizer.admission.waiting import Waiters
@@ -187,7 +186,7 @@ async def serve(pki: Pki, *, certificate: bool = True) -> AsyncIterator[Served]:
         holder.put_secret(tls_secret(pki, "first"))
     missing: list[str] = []
     server = WebhookServer(
-        Mutator(caches, waiters), namespace="pullsizer-system", kserve_namespace="kserve", missing=lambda: missing
+        caches, waiters, namespace="pullsizer-system", kserve_namespace="kserve", missing=lambda: missing
     )
     secure = web.ServerRunner(server.reviews(keepalive_timeout=120), shutdown_timeout=1)
     plain = web.AppRunner(server.metrics_application(), access_log=None)
