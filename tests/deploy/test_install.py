@@ -209,17 +209,38 @@ def test_the_api_server_asks_about_the_policy_and_no_other_configmap(control_pla
 
 
 @pytest.mark.parametrize("kind", [names.INFERENCE_SERVICE, names.LLM_INFERENCE_SERVICE])
-def test_the_api_server_asks_about_services_that_ask_something_of_us(
-    control_plane: Cluster, asked: str, kind: str
+@pytest.mark.parametrize("metadata", [{}, {"annotations": {"pullsizer.dev/model-size": "15Gi"}}], ids=["plain", "ours"])
+def test_the_api_server_asks_about_every_new_service(
+    control_plane: Cluster, asked: str, kind: str, metadata: dict[str, Any]
 ) -> None:
-    for metadata in (
-        {"annotations": {"pullsizer.dev/model-size": "15Gi"}},
-        {"annotations": {"storage.kserve.io/initializer-memory-limit": "4Gi"}},
-        {"labels": {"pullsizer.dev/inject": "disabled"}},
-    ):
-        assert is_asked(control_plane, service(kind, **metadata), asked) == "services.pullsizer.dev", metadata
-    for metadata in ({}, {"annotations": {"team": "search"}}, {"labels": {"team": "search"}}):
-        assert not is_asked(control_plane, service(kind, **metadata), asked), metadata
+    assert is_asked(control_plane, service(kind, **metadata), asked) == "services.pullsizer.dev"
+
+
+def test_the_api_server_asks_about_a_change_of_what_is_pulled_or_of_what_is_asked_of_us(
+    control_plane: Cluster, namespace: str
+) -> None:
+    control_plane.apply(service(names.INFERENCE_SERVICE), f"--namespace={namespace}")
+    configuration = refusing(MANIFESTS.get("ValidatingWebhookConfiguration", names.WEBHOOK_CONFIGURATION), namespace)
+    control_plane.apply(configuration)
+
+    def refused(change: Document) -> bool:
+        where = ("inferenceservice", "bert", f"--namespace={namespace}", "--type=merge", "--dry-run=server")
+        try:
+            control_plane.kubectl("patch", *where, f"--patch={json.dumps(change)}")
+        except ControlPlaneError as error:
+            return "services.pullsizer.dev" in str(error)
+        return False
+
+    moved = {"spec": {"predictor": {"model": {"storageUri": "gs://bucket/other"}}}}
+    try:
+        control_plane.until(lambda: refused(moved), 10, "an update is sent")
+        for annotation in ("pullsizer.dev/model-size", "storage.kserve.io/initializer-memory-limit"):
+            assert refused({"metadata": {"annotations": {annotation: "4Gi"}}})
+        assert refused({"metadata": {"labels": {"pullsizer.dev/inject": "disabled"}}})
+        for other in ({"annotations": {"team": "search"}}, {"labels": {"team": "search"}}):
+            assert not refused({"metadata": other}), other
+    finally:
+        control_plane.kubectl("delete", "validatingwebhookconfiguration", configuration["metadata"]["name"])
 
 
 def test_a_service_that_is_being_deleted_and_one_s_status_are_never_asked_about(
