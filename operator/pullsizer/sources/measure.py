@@ -14,6 +14,7 @@ from pullsizer.policy import SourceRules
 from pullsizer.sources.access import STRANGER, Access
 from pullsizer.sources.addresses import EgressRules
 from pullsizer.sources.azure_blob import AzureBlob
+from pullsizer.sources.azure_files import AzureFiles
 from pullsizer.sources.client import Client
 from pullsizer.sources.egress import Door
 from pullsizer.sources.failures import failure, shown
@@ -92,6 +93,7 @@ class Measurer:
             self._stores = {"hf": hub, "http": Web(self._client), "git": Git(self._client)}
             self._stores["modelscope"] = ModelScope(self._client)
             self._stores["hdfs"] = Hdfs(self._client)
+            self._stores["azure-file"] = AzureFiles(self._client)
             self._stores["s3"] = S3(self._objects, selecting, self._client)
             self._stores["gs"] = GoogleStorage(self._objects, selecting)
             self._stores["azure"] = AzureBlob(self._objects, selecting)
