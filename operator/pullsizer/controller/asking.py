@@ -126,9 +126,11 @@ class Asking:
         loop = asyncio.get_running_loop()
         while True:
             self._wake.clear()
-            turn = self._turns.pop(lambda lane: self._lanes.wait(lane) <= 0, self._slots.free)
+            # Looked at once: a lane that opened between two looks would be waited for by nobody.
+            closed = {lane: wait for lane in self._turns.lanes() if (wait := self._lanes.wait(lane)) > 0}
+            turn = self._turns.pop(closed, self._slots.free)
             if turn is None:
-                opens = min(filter(None, map(self._lanes.wait, self._turns.lanes())), default=math.inf)
+                opens = min(closed.values(), default=math.inf)
                 timer = loop.call_later(opens, self._wake.set) if opens < math.inf else None
                 await self._wake.wait()
                 if timer is not None:

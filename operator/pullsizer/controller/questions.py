@@ -79,4 +79,4 @@ def other_answers(before: SourceRules, after: SourceRules) -> bool:
         hub = rules.hugging_face.model_copy(update={"requests_per_5_minutes": 0})
         return rules.model_copy(update={"hugging_face": hub})
 
-    return answering(before) != answering(after)
+    return before is not after and answering(before) != answering(after)

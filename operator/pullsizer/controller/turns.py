@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Collection, Hashable, Iterator
+from collections.abc import Callable, Collection, Container, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -54,15 +54,15 @@ class Turns(Generic[L, T]):
         if item in self._places:
             self.put(item, *self._places[item], (tenant,))
 
-    def pop(self, may: Callable[[L], bool], free: Callable[[str], bool]) -> Turn[L, T] | None:
+    def pop(self, closed: Container[L], free: Callable[[str], bool]) -> Turn[L, T] | None:
         """What is next, which waits no longer; None where nothing may go.
 
-        :param may: whether a lane is open
+        :param closed: lanes
         :param free: whether a tenant may have a turn
         """
         best: tuple[int, L, str] | None = None
         for lane in list(self._lanes):
-            if may(lane) and (found := self._next(lane, free)) and (best is None or found[0] < best[0]):
+            if lane not in closed and (found := self._next(lane, free)) and (best is None or found[0] < best[0]):
                 best = (found[0], lane, found[1])
         if best is None:
             return None

@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY
 
 from pullsizer.account import Account
 from pullsizer.controller.credentials import Found
-from pullsizer.controller.lanes import Lanes
+from pullsizer.controller.lanes import Lane, Lanes
 from pullsizer.controller.measuring import Measuring
 from pullsizer.controller.questions import Waiter
 from pullsizer.errors import MeasureError
@@ -76,11 +76,11 @@ class World:
 
 
 @asynccontextmanager
-async def world(limit: int, *, window: float = 300.0, concurrency: int = 8) -> AsyncIterator[World]:
+async def world(limit: int, *, lanes: Lanes | None = None, concurrency: int = 8) -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
         hub = await stack.enter_async_context(HubStub())
         measurer = await stack.enter_async_context(Measurer(environ={}))
-        found = World(hub, measurer, Lanes(window=window), limit, concurrency)
+        found = World(hub, measurer, lanes or Lanes(), limit, concurrency)
         running = asyncio.create_task(found.measuring.run())
         try:
             yield found
@@ -95,7 +95,7 @@ def waiting(lane: str) -> float:
 
 async def test_two_thousand_models_take_two_thousand_requests_and_a_newcomer_is_not_the_last() -> None:
     before = waiting("hub")
-    async with world(200, window=0.1) as found:
+    async with world(200, lanes=Lanes(window=0.1)) as found:
         for number in range(2000):
             found.want(model(number))
         assert waiting("hub") - before == 2000
@@ -119,6 +119,20 @@ async def test_a_used_up_limit_holds_up_nothing_but_that_hub() -> None:
         await found.until(lambda: found.known(LARGE, file))
         assert found.measuring.answer(LARGE, model(7)) is None
         assert sum(path.startswith("/api") for _, path, _ in found.hub.asked) == 4
+
+
+async def test_a_lane_that_opens_while_it_is_looked_at_is_not_forgotten() -> None:
+    class Flickering(Lanes):
+        looks = 0
+
+        def wait(self, lane: Lane) -> float:
+            self.looks += 1
+            return 0.001 if self.looks % 2 else 0.0
+
+    async with world(1000, lanes=Flickering()) as found:
+        for number in range(5):
+            found.want(model(number))
+        await found.until(lambda: len(found.told) == 5)
 
 
 async def test_a_larger_limit_counts_at_once_and_answers_are_not_asked_for_again() -> None:
