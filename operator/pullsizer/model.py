@@ -42,6 +42,7 @@ _STORES_BEHIND_HTTPS: Final[tuple[tuple[re.Pattern[str], Store], ...]] = (
 )
 SCHEMES: Final = frozenset(_STORE_OF) | NOT_PULLED
 
+_DIGEST: Final = re.compile(r"@sha256:[0-9a-f]{64}$")
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")  # RFC 3986
 
 
@@ -89,10 +90,13 @@ class Source:
         scheme, separator, rest = self.uri.partition("://")
         if not self.scheme:
             scheme, separator, rest = "", "", self.uri
+        digest = _DIGEST.search(rest) if self.store == "oci" else None
+        if digest:  # what stands before this @ is a name
+            rest = rest[: digest.start()]
         hidden, at, rest = rest.rpartition("@")
         if at and ("?" in hidden or "#" in hidden):
             rest = "…"
-        return f"{scheme}{separator}{rest.partition('?')[0].partition('#')[0]}"
+        return f"{scheme}{separator}{rest.partition('?')[0].partition('#')[0]}{digest[0] if digest else ''}"
 
     def selects(self, path: str) -> bool:
         """Whether the downloader would take the file, by `huggingface_hub`'s rules: fnmatch on the relative path."""

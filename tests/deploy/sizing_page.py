@@ -16,13 +16,13 @@ from typing import Any, Final
 
 import yaml
 
+from pullsizer.kserve import INJECTED
 from pullsizer.model import ARCHIVES, ModelFacts, Source
 from pullsizer.names import CPU, EPHEMERAL_STORAGE, MEMORY
 from pullsizer.policy import load_policy
 from pullsizer.pulls import PullContainer
 from pullsizer.quantity import human, write
 from pullsizer.sizing import Decision, Inputs, decide
-from pullsizer.kserve import INJECTED
 from pullsizer.sizing.table import ROWS, Row
 from tests.unit.sizing.measured import tried
 

@@ -74,6 +74,9 @@ def test_the_store_is_the_client_that_kserves_downloader_would_use(uri: str, sto
     [
         ("https://example.com/a/b.tar.gz", "https://example.com/a/b.tar.gz"),
         ("https://me:secret@example.com/a", "https://example.com/a"),
+        (f"oci://registry/model@sha256:{'0' * 64}", f"oci://registry/model@sha256:{'0' * 64}"),
+        (f"oci://me:secret@registry/model@sha256:{'0' * 64}", f"oci://registry/model@sha256:{'0' * 64}"),
+        ("oci://registry/secret@sha256:0", "oci://sha256:0"),
         ("https://token@example.com:8443/a", "https://example.com:8443/a"),
         ("https://me:se@cret@example.com/a", "https://example.com/a"),
         ("https://acct.blob.core.windows.net/c/m?sv=1&sig=secret", "https://acct.blob.core.windows.net/c/m"),
