@@ -54,13 +54,19 @@ def _in_force(policy: Policy) -> Iterable[tuple[str, str]]:
     yield "bounds.min", _one(policy.bounds.min)
     yield "bounds.max", _one(policy.bounds.max)
     yield "downloader", f"tune {policy.downloader.tune}, profile {policy.downloader.profile or 'by the image'}"
-    yield "pullTimeGoal", f"{policy.pull_time_goal:g}s, on a link of {policy.link_speed / 1e9:g} Gbit/s"
-    yield "waitForSize", f"{policy.wait_for_size:g}s"
-    yield "refreshAfter", f"{policy.refresh_after:g}s"
+    yield "pullTimeGoal", f"{_duration(policy.pull_time_goal)}, on a link of {policy.link_speed / 1e9:g} Gbit/s"
+    yield "waitForSize", _duration(policy.wait_for_size)
+    yield "refreshAfter", _duration(policy.refresh_after)
     yield "namespaces", _names(policy.namespaces.include, policy.namespaces.exclude)
     labels = policy.services.match_labels
     yield "services", ", ".join(f"{key}={value}" for key, value in labels.items()) or "all"
     yield "sources", _sources(policy)
+
+
+def _duration(seconds: float) -> str:
+    """`24h`, `5m`, `2s`: the largest unit of which it is a whole number."""
+    unit, length = next((pair for pair in (("h", 3600), ("m", 60)) if seconds and seconds % pair[1] == 0), ("s", 1))
+    return f"{seconds / length:g}{unit}"
 
 
 def _block(requests: Amounts, limits: Limits) -> str:
@@ -84,6 +90,6 @@ def _sources(policy: Policy) -> str:
         "also endpoints": ", ".join(rules.allow_endpoints),
         "a Hub token in": ", ".join(rules.hugging_face.token.namespaces) if rules.hugging_face.token else "",
         "services' credentials in": ", ".join(rules.credentials.namespaces),
-        "within": f"{rules.timeout:g}s",
+        "within": _duration(rules.timeout),
     }
     return "; ".join(f"{words} {value}" for words, value in found.items() if value)

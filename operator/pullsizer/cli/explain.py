@@ -156,7 +156,9 @@ def _lines(pod: Json, name: str, item: Json) -> Iterator[tuple[str, str]]:
     yield "had", _words(item["from"])
     yield "got", _words(item["to"])
     now = _now(pod, name)
-    if now is not None and _words(now) != _words(item["to"]):
+    if now is None:
+        yield "has now", "no such container: the annotation is another pod's"
+    elif _words(now) != _words(item["to"]):
         yield "has now", f"{_words(now)}: somebody changed it since, or the annotation is another pod's"
     yield "by", _BASES.get(str(item["basis"]), str(item["basis"]))
     yield from (("" if number else "because", reason) for number, reason in enumerate(item["why"]))
@@ -181,9 +183,16 @@ def _name(pod: Json) -> str:
 
 
 def _usual_kubeconfig() -> Path | None:
-    """Where kubectl looks; None in a pod, whose ServiceAccount is the way."""
+    """Where kubectl looks; None in a pod, whose ServiceAccount is the way.
+
+    :raises ClusterError: where there is neither
+    """
     usual = Path.home() / ".kube" / "config"
-    return usual if usual.exists() and "KUBERNETES_SERVICE_HOST" not in os.environ else None
+    if usual.exists():
+        return usual
+    if "KUBERNETES_SERVICE_HOST" in os.environ:
+        return None
+    raise ClusterError(0, "no cluster: name a kubeconfig by --kubeconfig or $KUBECONFIG, or give a manifest by -f")
 
 
 def _namespace_of(kubeconfig: Path | None) -> str | None:

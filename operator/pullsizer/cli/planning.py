@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,17 +72,24 @@ def subjects(context: Context) -> list[Subject]:
         if item["kind"] == "Pod":
             found.append(_subject(namespace, MadePod("", item)))
             continue
-        try:
-            made = llm_pods if item["kind"] == LLM_INFERENCE_SERVICE else inference_service_pods
+        made = llm_pods if item["kind"] == LLM_INFERENCE_SERVICE else inference_service_pods
+        with _valid(f"{item['kind']} {namespace}/{item['metadata'].get('name', '')}"):
             found += (_subject(namespace, one) for one in made(item, namespace, context.kserve))
-        except (TypeError, ValueError, AttributeError, KeyError):
-            name = item["metadata"].get("name", "")
-            raise BadInput(
-                f"{item['kind']} {namespace}/{name} is not what the API server would take; see kubectl apply "
-                "--dry-run=server"
-            ) from None
-        _carry_over(item, namespace, context)
+            _carry_over(item, namespace, context)
     return found
+
+
+@contextmanager
+def _valid(what: str) -> Iterator[None]:
+    """Turns what comes of objects that no API server has seen into a sentence."""
+    try:
+        yield
+    except InvalidQuantity as error:
+        raise BadInput(f"{what} is not what the API server would take: {error}") from None
+    except (TypeError, ValueError, AttributeError, LookupError):
+        raise BadInput(
+            f"{what} is not what the API server would take; kubectl apply --dry-run=server says why"
+        ) from None
 
 
 def _subject(namespace: str, made: MadePod) -> Subject:
@@ -106,12 +114,11 @@ def _carry_over(item: Object, namespace: str, context: Context) -> None:
 
 def sources(found: Iterable[Subject], context: Context) -> Iterator[tuple[str, Source, bool]]:
     """All that is pulled: namespace, source, and whether something is known of it yet."""
-    pulled = {
-        (subject.namespace, source): None
-        for subject in found
-        for pull in pull_containers(subject.pod, context.caches.kserve)
-        for source in pull.sources
-    }
+    pulled: dict[tuple[str, Source], None] = {}
+    for subject in found:
+        with _valid(f"Pod {subject.namespace}/{subject.name}"):
+            pulls = list(pull_containers(subject.pod, context.caches.kserve))
+        pulled |= {(subject.namespace, source): None for pull in pulls for source in pull.sources}
     for namespace, source in pulled:
         yield namespace, source, context.caches.knowledge(namespace, source_key(source)) is not None
 
@@ -133,15 +140,10 @@ def plan(found: Iterable[Subject], context: Context) -> list[Planned]:
     """
     planned = []
     for subject in found:
-        metadata = subject.pod["metadata"]
-        try:
+        with _valid(f"Pod {subject.namespace}/{subject.name}"):
             verdict = decide_pod(subject.pod, subject.namespace, context.caches)
-        except (InvalidQuantity, TypeError, AttributeError, KeyError) as error:
-            why = f": {error}" if isinstance(error, InvalidQuantity) else ""
-            raise BadInput(
-                f"Pod {subject.namespace}/{subject.name} is not what the API server would take{why}"
-            ) from None
+        labels = subject.pod["metadata"].get("labels") or {}
         namespace_labels = context.namespace_labels.get(subject.namespace, {})
-        not_asked = why_not_asked(metadata.get("labels") or {}, subject.namespace, namespace_labels)
-        planned.append(Planned(subject, verdict, not_asked))
+        not_asked = why_not_asked(labels, subject.namespace, namespace_labels)
+        planned.append(Planned(subject, verdict, not_asked if verdict.outcome != "nothing_to_pull" else ""))
     return planned
