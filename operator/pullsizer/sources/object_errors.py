@@ -17,8 +17,9 @@ from pullsizer.sources.tickets import Ticket
 
 # What the library says, in the order in which it is looked for: a server's own words come after its status.
 _STATUS: Final = re.compile(r"Server returned non-2xx status code: ([0-9]{3})")
+_AT_THE_AUTHORITY: Final = "Error performing token request"
 _NO_LOCATION: Final = "Received redirect without LOCATION"
-_CERTIFICATE: Final = re.compile(r"InvalidCertificate\((\w+)")
+_CERTIFICATE: Final = "InvalidCertificate("
 _TLS: Final = re.compile(r"InvalidMessage|AlertReceived|PeerIncompatible|PeerMisbehaved|InvalidContentType")
 _NO_LISTING: Final = re.compile(r"invalid list response|Unable to parse|Missing|Content-Length Header")
 
@@ -60,10 +61,15 @@ def _explained(error: Exception, asked: Asked, ticket: Ticket) -> MeasureError:
         return WrongRegion(str(refused)) if ticket.refused[-1] is Verdict.ELSEWHERE else refused
     text = str(error)
     if found := _STATUS.search(text):
-        return _answered(int(found[1]), asked)
+        status = int(found[1])
+        if (
+            _AT_THE_AUTHORITY in text[: found.start()] and 400 <= status < 429
+        ):  # a wrong secret is 401, a wrong tenant 400
+            status = 401
+        return _answered(status, asked)
     if _NO_LOCATION in text:
         return WrongRegion(f"{asked.about} redirects to nowhere; is the region the bucket's?")
-    if _CERTIFICATE.search(text):
+    if _CERTIFICATE in text:
         return failure(
             "TLSError",
             f"{asked.about} has a certificate that the operator does not trust; a private CA goes into its "

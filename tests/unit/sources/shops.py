@@ -134,11 +134,7 @@ async def standing_in(kind: Kind, serve: Serve, servers: Servers) -> AsyncIterat
                 return web.Response(status=404)
             return await handler(request)
 
-        context = None
-        if kind != "s3":
-            address = servers.address("stand-in", *HOSTS.values())
-            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            context.load_cert_chain(address.certificate, address.key)
+        context = None if kind == "s3" else tls_of(servers, HOSTS[kind])
         return Shop(kind, (await serve(noted, context)).url(""), servers.pki.ca)
 
     yield start, asked
@@ -173,3 +169,11 @@ def listing(kind: Kind, objects: dict[str, int], more: str = "") -> web.Response
         token = f"<IsTruncated>{'true' if more else 'false'}</IsTruncated>{token}"
         text = f"<ListBucketResult>{token}{text}</ListBucketResult>"
     return web.Response(text=text, content_type="application/xml")
+
+
+def tls_of(servers: Servers, *names: str) -> ssl.SSLContext:
+    """For a server under names of the Internet, with a certificate of the tests' CA."""
+    address = servers.address("stand-in", *names)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(address.certificate, address.key)
+    return context
