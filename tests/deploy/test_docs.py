@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from pullsizer.admission import metrics as admission_metrics
 from pullsizer.cluster import metrics as cluster_metrics
-from pullsizer.controller import events
+from pullsizer.controller import credentials, events
 from pullsizer.controller import metrics as controller_metrics
 from pullsizer.names import CPU, EPHEMERAL_STORAGE, MEMORY
 from pullsizer.overrides import KEYS, parse_overrides
@@ -155,7 +155,9 @@ def test_the_readme_s_example_is_one_of_them() -> None:
 # -- troubleshooting --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("reason", [*get_args(events.Reason), *get_args(failures.Reason)])
+@pytest.mark.parametrize(
+    "reason", [*get_args(events.Reason), *get_args(failures.Reason), *get_args(credentials.Reason)]
+)
 def test_troubleshooting_has_every_reason(reason: str) -> None:
     assert f"`{reason}`" in (DOCS / "troubleshooting.md").read_text()
 

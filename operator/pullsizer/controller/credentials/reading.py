@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pullsizer.cluster import KubeApi
+from pullsizer.controller.credentials.reasons import unusable
 from pullsizer.errors import ClusterError, MeasureError, NotFound
 
 Json = Mapping[str, Any]
 
-RETRY: Final = 60.0
-"""Seconds. Somebody has to make the Secret, or allow us to read it, and is likely at it."""
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 """Of an object, as the API server has them. Users write these names; nothing else may become part of a path."""
 
@@ -47,7 +46,7 @@ class Secret:
 
 
 def invalid(secret: Secret, what: str) -> MeasureError:
-    return MeasureError("SecretInvalid", f"the Secret {secret.name!r} in this namespace {what}", RETRY)
+    return unusable("SecretInvalid", f"the Secret {secret.name!r} in this namespace {what}")
 
 
 class Namespace:
@@ -64,7 +63,7 @@ class Namespace:
             item = await self._get("secrets", "Secret", name)
             if item is None:
                 message = f"the Secret {name!r}, which should be in this namespace, does not exist"
-                raise MeasureError("SecretNotFound", message, RETRY)
+                raise unusable("SecretNotFound", message)
             metadata = item["metadata"]
             self._secrets[name] = Secret(
                 name=name,
@@ -105,5 +104,5 @@ class Namespace:
                     f"Pullsizer may not read {what}; an administrator must grant that, "
                     "with deploy/components/credentials for instance"
                 )
-                raise MeasureError("SecretForbidden", message, RETRY) from None
-            raise MeasureError("SecretUnavailable", f"{what} could not be read", RETRY) from None
+                raise unusable("SecretForbidden", message) from None
+            raise unusable("SecretUnavailable", f"{what} could not be read") from None
