@@ -1,0 +1,71 @@
+"""From logits to scores and to the classes that are asked for. NumPy, float32, whole batches at once.
+
+The rules are those of `transformers.pipeline` (its text classification's `__call__` and postprocessing).
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import numpy as np
+
+from classifier_runtime.core.job import Floats, Ints, Scored
+from classifier_runtime.core.labels import Labels
+from classifier_runtime.core.options import Function
+from classifier_runtime.errors import ModelFailed
+
+Problem = Literal["single_label_classification", "multi_label_classification", "regression"]
+PROBLEMS: Final[tuple[Problem, ...]] = ("single_label_classification", "multi_label_classification", "regression")
+MULTI_LABEL_THRESHOLD: Final = 0.5
+
+
+def function_for(problem: Problem | None, classes: int) -> Function:
+    """What makes scores of a model's logits, where nobody said what should.
+
+    :param problem: of the model's configuration; None where it says nothing: then a single class is a yes or no
+    """
+    if problem == "regression":
+        return "none"
+    if problem == "multi_label_classification" or classes == 1:
+        return "sigmoid"
+    return "softmax"
+
+
+def apply(function: Function, logits: Floats) -> Floats:
+    """Scores [..., C] of logits [..., C]."""
+    if function == "softmax":
+        powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return powers / powers.sum(axis=-1, keepdims=True)
+    if function == "sigmoid":
+        # The half that does not overflow, for either sign.
+        small = np.exp(-np.abs(logits))
+        return np.where(logits >= 0, 1 / (1 + small), small / (1 + small)).astype(np.float32, copy=False)
+    return logits
+
+
+def check(logits: Floats) -> None:
+    """:raises ModelFailed: the model gave what is not a number; JSON has none, and nobody should be told one"""
+    if not np.isfinite(logits).all():
+        raise ModelFailed("the model gave logits that are not numbers")
+
+
+def ranked(scores: Floats) -> Ints:
+    """[..., C] ids, best first; of equal scores the lower id."""
+    return np.argsort(-scores, axis=-1, kind="stable")
+
+
+def chosen(scores: Floats, labels: Labels, top_k: int, threshold: float | None) -> tuple[Scored, ...]:
+    """Of one instance, by score.
+
+    :param scores: [C]
+    :param top_k: 0 for all; more than there are is all
+    :param threshold: after `top_k`
+    """
+    best = ranked(scores)
+    if top_k:
+        best = best[:top_k]
+    return tuple(
+        Scored(number, labels[number], score)
+        for number, score in zip(best.tolist(), scores[best].tolist(), strict=True)
+        if threshold is None or score >= threshold
+    )

@@ -1,0 +1,1 @@
+"""How clients ask: each protocol parses a request into a job, and renders its result."""
