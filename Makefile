@@ -74,6 +74,10 @@ check: setup ## Lint, format, types, import rules, manifests
 bench-webhook: setup ## The webhook's latency and throughput, beside KServe's own
 	$(PY) -m tests.bench.webhook $(ARGS)
 
+.PHONY: bench-scale
+bench-scale: setup ## One controller and 10,000 services with a model each: time, memory, calls and writes (ten minutes)
+	$(PY) -m tests.bench.scale $(ARGS)
+
 ##@ Ship it
 
 .PHONY: image
