@@ -14,11 +14,12 @@ from pullsizer.policy import load_policy
 from tests.controlplane import binaries
 
 from .chart import CHART, generated, helm_template, template
-from .manifests import CONTROLLER, WEBHOOK, Manifests
+from .manifests import Manifests
 from .render import BASE, ROOT, Document, documents, kustomize
 
 BOOKKEEPING = {"helm.sh/chart", *(f"app.kubernetes.io/{name}" for name in ("instance", "managed-by", "version"))}
 EXAMPLES = ROOT / "deploy" / "examples"
+CREDENTIALS = ROOT / "deploy" / "components" / "credentials"
 KEEP = "helm.sh/resource-policy"
 
 
@@ -39,6 +40,9 @@ def effect(manifests: Manifests) -> dict[tuple[str, str, str], Document]:
             condition["expression"] = " ".join(condition["expression"].split())
         objects[item["kind"], metadata.get("namespace", ""), metadata["name"]] = item
     return objects
+
+
+# -- the base ---------------------------------------------------------------------------------------------------------
 
 
 def test_the_chart_installs_what_deploy_base_does() -> None:
@@ -86,24 +90,33 @@ def test_the_definition_of_modelpulls_outlives_the_release() -> None:
     assert kept[0]["metadata"]["annotations"][KEEP] == "keep"
 
 
-def test_a_hub_token_in_the_policy_brings_the_right_to_read_its_secret_and_no_other() -> None:
-    example = EXAMPLES / "hub-token-rbac.yaml"
-    (policy,) = re.findall(r"^#\n((?:#   .*\n)+)", example.read_text(), flags=re.MULTILINE)
-    with_token = helm_template(values=re.sub(r"^#   ", "", policy, flags=re.MULTILINE))
-    added = effect(with_token).keys() - effect(helm_template()).keys()
-    assert added == {(item["kind"], "models", "pullsizer-hub-token") for item in documents(example.read_text())}
-    for item in documents(example.read_text()):
-        mine = with_token.get(item["kind"], "pullsizer-hub-token", "models")
-        assert {key: mine[key] for key in item if key != "metadata"} == {
-            key: item[key] for key in item if key != "metadata"
-        }
+# -- rights that a policy asks for ------------------------------------------------------------------------------------
 
 
-def test_credentials_in_the_policy_bring_the_right_to_get_them_by_name_in_those_namespaces_only() -> None:
-    listed = helm_template("--set=sources.credentials.namespaces={models,research}")
-    before = list(helm_template().rules(CONTROLLER))
-    added = [(where, rule) for where, rule in listed.rules(CONTROLLER) if (where, rule) not in before]
-    assert [where for where, _ in added] == ["models", "research"]
-    for _, rule in added:
-        assert rule == {"apiGroups": [""], "resources": ["serviceaccounts", "secrets", "configmaps"], "verbs": ["get"]}
-    assert list(listed.rules(WEBHOOK)) == list(helm_template().rules(WEBHOOK))
+def added(values: str) -> dict[tuple[str, str, str], Document]:
+    """The objects that there are because of the values."""
+    without = effect(helm_template())
+    return {key: item for key, item in effect(helm_template(values=values)).items() if key not in without}
+
+
+def in_namespace(namespace: str, *items: Document) -> dict[tuple[str, str, str], Document]:
+    """The objects as `kubectl apply -n NAMESPACE` would make them, labelled as all of ours are."""
+    placed = copy.deepcopy(list(items))
+    for item in placed:
+        item["metadata"] |= {"labels": {"app.kubernetes.io/name": "pullsizer"}}
+        if not item["kind"].startswith("Cluster"):
+            item["metadata"]["namespace"] = namespace
+    return effect(Manifests(placed))
+
+
+def test_a_hub_token_comes_with_the_right_to_read_its_secret() -> None:
+    example = (EXAMPLES / "hub-token-rbac.yaml").read_text()
+    (policy,) = re.findall(r"^#\n((?:#   .*\n)+)", example, flags=re.MULTILINE)
+    assert added(re.sub(r"^#   ", "", policy, flags=re.MULTILINE)) == in_namespace("models", *documents(example))
+
+
+def test_namespaces_whose_credentials_may_be_used_come_with_the_right_to_get_them_there() -> None:
+    (role,) = documents((CREDENTIALS / "role.yaml").read_text())
+    (binding,) = documents((CREDENTIALS / "namespace" / "binding.yaml").read_text())
+    wanted = in_namespace("models", role, binding) | in_namespace("research", binding)
+    assert added("sources: {credentials: {namespaces: [models, research]}}") == wanted
