@@ -9,7 +9,7 @@ Files in Large File Storage are not fetched by the library: they count as the po
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
@@ -34,10 +34,10 @@ _MOST_PACK: Final = 32 << 20
 """Bytes: two of the largest listings. Weights are bigger, but hosts keep those in Large File Storage."""
 _UNKEPT: Final = 128 << 20
 """Bytes of an answer that are counted while they pass; the pack in it ends earlier by its own bound."""
-_MOST_REFS: Final = 4 << 20
-"""Bytes of an answer: some 60,000 names."""
-_MOST_WANTS: Final = 10_000
-"""States of the repository; half a megabyte to ask for."""
+_MOST_NAMES: Final = 20_000
+"""Branches, tags and pull requests; a megabyte to ask for, where each stands for something else."""
+_MOST_GREETING: Final = 4 << 20
+"""Bytes of a server's first answer, in which old ones tell all names: some 60,000."""
 _SERVICE: Final = "git-upload-pack"
 _REMEDY: Final = "write the model's size into the annotation pullsizer.dev/model-size"
 _NOT_GIT: Final = (
@@ -105,12 +105,6 @@ class Git:
         if not server.head:
             raise failure("NotFound", f"{server.about} has the repository, but no commit on its default branch")
         wants = dict.fromkeys(commit for _, commit in server.refs)
-        if len(wants) > _MOST_WANTS:
-            raise failure(
-                "UnsupportedSource",
-                f"the repository on {server.about} has more than {_MOST_WANTS} branches, tags and pull requests, "
-                f"of each of which the downloader takes the newest state; {_REMEDY}",
-            )
         objects = Objects()
         try:
             pack = await self._pack(server, list(wants), objects)
@@ -134,12 +128,30 @@ class Git:
     async def _refs(self, source: Source, access: Access, *prefixes: bytes) -> _Server:
         """The repository's names that begin with one of these."""
         server = await self._find(parse(source.uri), access)
-        if not server.v2:
-            return replace(server, refs=tuple(found for found in server.refs if found[0].startswith(prefixes)))
-        asked = b"".join(line(b"ref-prefix " + prefix) for prefix in prefixes)
-        found = await self._ask(server, line(b"command=ls-refs") + DELIMITER + asked + FLUSH, _MOST_REFS)
+        found: list[tuple[bytes, bytes]] = []
+        texts = Lines()
+
+        def add(more: Iterable[tuple[bytes, bytes]]) -> None:
+            found.extend(more)
+            if len(found) > _MOST_NAMES:
+                raise failure(
+                    "UnsupportedSource",
+                    f"the repository on {server.about} has more than {_MOST_NAMES:,} branches, tags and pull requests, "
+                    f"of each of which the downloader takes the newest state; {_REMEDY}",
+                )
+
+        async def each(data: bytes) -> None:
+            add(read_refs(text.removesuffix(b"\n") for text in texts.feed(data)))
+
         with _understood(server.about):
-            return replace(server, refs=read_refs(lines(found.body)))
+            if server.v2:
+                asked = b"".join(line(b"ref-prefix " + prefix) for prefix in prefixes)
+                await self._ask(server, line(b"command=ls-refs") + DELIMITER + asked + FLUSH, _UNKEPT, each)
+                if not texts.complete:
+                    raise ValueError("half a line")
+            else:
+                add(one for one in server.refs if one[0].startswith(prefixes))
+        return replace(server, refs=tuple(found))
 
     async def _find(self, url: URL, access: Access) -> _Server:
         """The server behind a URL, wherever it says that it moved to."""
@@ -149,7 +161,9 @@ class Git:
         login = {"Authorization": basic(user, password)} if user or password else {}
         about, private = shown(url.raw_host or ""), Private(url, login)
         asked = _under(url.with_user(None), "info/refs").with_query(service=_SERVICE)
-        found, asked = await follow(self._client, "GET", asked, about, headers=_V2, private=private, most=_MOST_REFS)
+        found, asked = await follow(
+            self._client, "GET", asked, about, headers=_V2, private=private, most=_MOST_GREETING
+        )
         _check(found, about)
         if found.headers.get("Content-Type", "").partition(";")[0] != f"application/x-{_SERVICE}-advertisement":
             raise failure("InvalidAnswer", f"{about} {_NOT_GIT}")

@@ -165,7 +165,7 @@ async def test_too_big_a_repository_is_not_read_to_its_end(
 async def test_too_many_branches_are_not_asked_for(
     measurer: Measurer, server: GitServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asked_git, "_MOST_WANTS", 1)
+    monkeypatch.setattr(asked_git, "_MOST_NAMES", 2)
     folder = make_repository(server.root / "model.git", {"a": b"a"})
     git(folder, "tag", "-a", "v1", "-m", "first")
     error = await refused(measurer, server.url("model.git"))
@@ -203,6 +203,7 @@ def answering(refs: bytes, pack: bytes, greeting: bytes = GREETING) -> Handler:
         answering(line(b"not a reference"), b""),
         answering(line(b"unborn HEAD secret"), b""),
         answering(b"zzzz", b""),
+        answering(HEAD + b"003f", b""),
         answering(HEAD, b"", b"0000"),
         answering(HEAD, b"", b"secret"),
         answering(HEAD, b"", line(b"\xff\0shallow side-band-64k")),
