@@ -92,6 +92,7 @@ async def test_every_branch_and_tag_counts_as_the_downloader_takes_them_all(
     assert (facts.files, facts.largest) == (1, len(NOISE))
 
 
+@pytest.mark.parametrize("server", [True], indirect=True)  # packs are the same in either version
 async def test_ten_thousand_files_are_counted(measurer: Measurer, server: GitServer) -> None:
     files = {f"{number % 100}/{number}": b"%d" % number for number in range(10_000)}
     make_repository(server.root / "model.git", files)
