@@ -20,7 +20,7 @@ from pullsizer.kserve import KServe, kserve_configuration
 from pullsizer.kserve_pods import Configuration, configuration
 from pullsizer.limits import NamespaceLimits
 from pullsizer.model import Knowledge, ModelFacts
-from pullsizer.modelpull import Measurement, measurements, overrides_of, service_of
+from pullsizer.modelpull import ANONYMOUS, Measurement, measurements, overrides_of, service_of
 from pullsizer.names import EPHEMERAL_STORAGE, MEMORY, NODE_DISK_KEY, NODE_MEMORY_KEY, POLICY_KEY
 from pullsizer.overrides import NONE, Overrides, parse_overrides
 from pullsizer.places import Places
@@ -80,13 +80,19 @@ class Caches:
 
     # -- questions ----------------------------------------------------------------------------------------------------
 
-    def knowledge(self, namespace: str, key: str) -> Knowledge | None:
-        """What is known of a source in a namespace: facts before failures, the newest first."""
-        found = self._by_source.get((namespace, key))
-        if not found:
-            return None
-        best = max(found.values(), key=lambda item: (isinstance(item.knowledge, ModelFacts), item.measured_at))
-        return best.knowledge
+    def knowledge(self, namespace: str, key: str, service: Service | None = None) -> Knowledge | None:
+        """What is known of a source in a namespace: facts before failures, the asker's own first, the newest.
+
+        :param service: the asker, which may be let in where another service of the namespace was not
+        """
+        best: tuple[tuple[bool, bool, float], Knowledge] | None = None
+        for name, item in self._by_source.get((namespace, key), {}).items():
+            facts = isinstance(item.knowledge, ModelFacts)
+            mine = service is None or self._pulls[namespace, name].service == service
+            rank = (facts, mine, item.measured_at)
+            if (facts or mine or item.scope == ANONYMOUS) and (best is None or rank > best[0]):
+                best = (rank, item.knowledge)
+        return best[1] if best else None
 
     def knows_service(self, service: Service) -> bool:
         return service in self._by_service

@@ -86,6 +86,10 @@ class _Pod:
     owner: Owner | None
     overrides: Overrides
 
+    @property
+    def service(self) -> tuple[str, str, str] | None:
+        return (self.namespace, self.owner.kind, self.owner.service) if self.owner else None
+
 
 def decide_pod(pod: Json, namespace: str, caches: Caches) -> Verdict:
     """What becomes of a pod in a namespace.
@@ -129,7 +133,7 @@ def _known(pod: _Pod, caches: Caches) -> bool:
     if pod.overrides.model_size is not None:
         return True
     return all(
-        caches.knowledge(pod.namespace, source_key(source)) is not None
+        caches.knowledge(pod.namespace, source_key(source), pod.service) is not None
         for pull in pod.pulls
         for source in pull.sources
         if source.measurable
@@ -199,7 +203,7 @@ def _decided(pod: _Pod, mode: Mode, problems: tuple[Problem, ...], caches: Cache
 def _inputs(pod: _Pod, pull: PullContainer, resources: PodResources, caches: Caches) -> Inputs:
     return Inputs(
         container=pull,
-        knowledge=tuple(_knowledge(pod.namespace, source, caches) for source in pull.sources),
+        knowledge=tuple(_knowledge(pod, source, caches) for source in pull.sources),
         policy=caches.policy,
         current=resources.inits[pull.index][0],
         overrides=pod.overrides,
@@ -216,8 +220,8 @@ def _inputs(pod: _Pod, pull: PullContainer, resources: PodResources, caches: Cac
     )
 
 
-def _knowledge(namespace: str, source: Source, caches: Caches) -> Knowledge | None:
-    found = caches.knowledge(namespace, source_key(source))
+def _knowledge(pod: _Pod, source: Source, caches: Caches) -> Knowledge | None:
+    found = caches.knowledge(pod.namespace, source_key(source), pod.service)
     if found is None and not source.measurable:
         return Failure("UnsupportedSource", f"{source.scheme}:// is not measured")
     return found

@@ -61,6 +61,28 @@ def test_facts_count_before_failures_however_new() -> None:
     assert caches.knowledge("team-a", KEY) == OLD
 
 
+def test_what_another_service_was_told_as_whom_it_asked_is_no_answer() -> None:
+    caches = Caches()
+    item = model_pull()
+    item["status"]["models"] = [model_status(SOURCE, Measurement(FAILED, 9, "team-a/"))]
+    caches.put_model_pull(item)
+    other = ("team-a", "InferenceService", "bert")
+    assert caches.knowledge("team-a", KEY, SERVICE) == FAILED
+    assert caches.knowledge("team-a", KEY, other) is None
+    caches.put_model_pull(model_pull((FAILED, 1)))  # as strangers are told
+    assert caches.knowledge("team-a", KEY, other) == FAILED
+
+
+def test_of_two_answers_a_services_own_counts_for_it() -> None:
+    caches = Caches()
+    caches.put_model_pull(model_pull((OLD, 1)))
+    item = model_pull((NEW, 2), name="theirs")
+    item["spec"]["serviceRef"] = {"kind": "InferenceService", "name": "bert"}
+    caches.put_model_pull(item)
+    assert caches.knowledge("team-a", KEY, SERVICE) == OLD
+    assert caches.knowledge("team-a", KEY, ("team-a", "InferenceService", "bert")) == NEW
+
+
 def test_a_changed_model_pull_replaces_what_it_said_before() -> None:
     caches = Caches()
     caches.put_model_pull(model_pull((OLD, 1)))
