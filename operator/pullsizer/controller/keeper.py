@@ -81,7 +81,9 @@ class Keeper:
         self._existing: dict[Waiter, Object] = {}
         self._existing_of: dict[ServiceKey, set[Waiter]] = defaultdict(set)
         self._since: dict[Waiter, float] = {}
-        self.queue: WorkQueue[Waiter] = WorkQueue("modelpulls", self._sync, workers=WRITES)
+        self.queue: WorkQueue[Waiter] = WorkQueue(
+            "modelpulls", self._sync, workers=WRITES, tenant=lambda waiter: waiter.namespace
+        )
 
     # -- what is told to it --------------------------------------------------------------------------------------------
 

@@ -38,6 +38,9 @@ class Turns(Generic[L, T]):
     def __len__(self) -> int:
         return len(self._places)
 
+    def __contains__(self, item: T) -> bool:
+        return item in self._places
+
     def lanes(self) -> Iterator[L]:
         """In which something may wait."""
         return iter(self._lanes)

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from typing import Final, Generic, TypeVar
 
 from pullsizer.controller.metrics import WORK_ERRORS
+from pullsizer.controller.turns import Turns
 from pullsizer.errors import ClusterError
 
 log = logging.getLogger(__name__)
@@ -25,14 +26,24 @@ class WorkQueue(Generic[K]):
 
     A key that is added while it is worked on is worked on once more afterwards. Whatever `work` raises is logged,
     counted and tried again, later each time.
+
+    :param tenant: of a key. Tenants take turns: one with thousands of keys is no other's long wait
     """
 
-    def __init__(self, name: str, work: Callable[[K], Awaitable[None]], *, workers: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        work: Callable[[K], Awaitable[None]],
+        *,
+        workers: int,
+        tenant: Callable[[K], str] = lambda _: "",
+    ) -> None:
         self._name = name
         self._work = work
         self._workers = workers
-        self._ready: asyncio.Queue[K] = asyncio.Queue()
-        self._queued: set[K] = set()
+        self._tenant = tenant
+        self._queued: Turns[str, K] = Turns()
+        self._ready = asyncio.Semaphore(0)
         self._running: set[K] = set()
         self._again: set[K] = set()
         self._timers: dict[K, asyncio.TimerHandle] = {}
@@ -54,8 +65,8 @@ class WorkQueue(Generic[K]):
         if key in self._running:
             self._again.add(key)
         elif key not in self._queued:
-            self._queued.add(key)
-            self._ready.put_nowait(key)
+            self._queued.put(key, self._name, 0, (self._tenant(key),))
+            self._ready.release()
 
     def _due(self, key: K) -> None:
         del self._timers[key]
@@ -69,8 +80,10 @@ class WorkQueue(Generic[K]):
 
     async def _worker(self) -> None:
         while True:
-            key = await self._ready.get()
-            self._queued.discard(key)
+            await self._ready.acquire()
+            turn = self._queued.pop((), lambda _: True)
+            assert turn is not None
+            key = turn.item
             self._running.add(key)
             try:
                 await self._work(key)

@@ -40,6 +40,26 @@ async def test_a_key_added_twice_is_worked_on_once() -> None:
     assert done == ["a"]
 
 
+async def test_a_tenant_with_thousands_of_keys_is_no_others_long_wait() -> None:
+    done: list[str] = []
+    all_done = asyncio.Event()
+
+    async def do(key: str) -> None:
+        done.append(key)
+        if len(done) == 5001:
+            all_done.set()
+
+    queue = WorkQueue("test", do, workers=1, tenant=lambda key: key.partition("/")[0])
+    for number in range(5000):
+        queue.add(f"many/{number}")
+    queue.add("few/0")
+    task = asyncio.create_task(queue.run())
+    await all_done.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert done[:3] == ["many/0", "few/0", "many/1"]
+
+
 async def test_a_key_added_while_it_is_worked_on_is_worked_on_again_and_never_twice_at_once() -> None:
     now, most, runs = 0, 0, 0
 
