@@ -15,7 +15,7 @@ from pullsizer.sources.addresses import normal_host
 from pullsizer.sources.failures import failure, shown
 from pullsizer.sources.object_errors import Asked
 from pullsizer.sources.objects import Objects
-from pullsizer.sources.selecting import Selecting
+from pullsizer.sources.selecting import as_azure
 
 if TYPE_CHECKING:
     from obstore.store import AzureConfig, ClientConfig, RetryConfig
@@ -28,9 +28,8 @@ _TENANT: Final = re.compile(r"[A-Za-z0-9.-]{1,253}")
 class AzureBlob:
     """Asks Azure Blob Storage about blobs."""
 
-    def __init__(self, objects: Objects, selecting: Selecting) -> None:
+    def __init__(self, objects: Objects) -> None:
         self._objects = objects
-        self._selecting = selecting
 
     def host(self, source: Source, access: Access, rules: SourceRules) -> str:
         return _parse(source)[0]
@@ -59,7 +58,7 @@ class AzureBlob:
         asked = Asked(f"the container {shown(container)} at {host}", signed=bool(credential))
         targets = [(host, 443), *([(_AUTHORITY, 443)] if "client_id" in credential else [])]
         async with self._objects.open(make, asked, targets) as bucket:
-            return await self._selecting.as_azure(bucket, source, prefix)
+            return await as_azure(bucket, source, prefix)
 
 
 def _parse(source: Source) -> tuple[str, str, str]:

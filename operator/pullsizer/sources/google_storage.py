@@ -14,7 +14,7 @@ from pullsizer.sources.access import Access
 from pullsizer.sources.failures import failure, shown
 from pullsizer.sources.object_errors import Asked
 from pullsizer.sources.objects import Objects
-from pullsizer.sources.selecting import Selecting
+from pullsizer.sources.selecting import as_google
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, GCSConfig, RetryConfig
@@ -29,9 +29,8 @@ _KEPT: Final = ("client_email", "private_key", "private_key_id")
 class GoogleStorage:
     """Asks Google Cloud Storage about objects."""
 
-    def __init__(self, objects: Objects, selecting: Selecting) -> None:
+    def __init__(self, objects: Objects) -> None:
         self._objects = objects
-        self._selecting = selecting
 
     def host(self, source: Source, access: Access, rules: SourceRules) -> str:
         _parse(source)
@@ -53,7 +52,7 @@ class GoogleStorage:
 
         asked = Asked(f"the bucket {shown(name)} of Google Cloud Storage", signed=account is not None)
         async with self._objects.open(make, asked, [(_HOST, 443)]) as bucket:
-            return await self._selecting.as_google(bucket, source, key)
+            return await as_google(bucket, source, key)
 
 
 def _parse(source: Source) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from obstore.store import S3Store
 from yarl import URL
 
+from pullsizer.errors import MeasureError
 from pullsizer.model import ModelFacts, Source
 from pullsizer.policy import SourceRules
 from pullsizer.sources.access import Access
@@ -18,7 +19,7 @@ from pullsizer.sources.client import Client
 from pullsizer.sources.failures import failure, shown
 from pullsizer.sources.object_errors import Asked, WrongRegion
 from pullsizer.sources.objects import Objects
-from pullsizer.sources.selecting import Selecting
+from pullsizer.sources.selecting import as_s3
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig, S3Config, S3Credential
@@ -54,9 +55,8 @@ class _Place:
 class S3:
     """Asks S3 about objects."""
 
-    def __init__(self, objects: Objects, selecting: Selecting, client: Client) -> None:
+    def __init__(self, objects: Objects, client: Client) -> None:
         self._objects = objects
-        self._selecting = selecting
         self._client = client
 
     def host(self, source: Source, access: Access, rules: SourceRules) -> str:
@@ -77,7 +77,7 @@ class S3:
 
     async def _measure(self, source: Source, access: Access, place: _Place) -> ModelFacts:
         host, port = _server(place)
-        prefix = urlsplit(source.uri).path.lstrip("/")
+        _, prefix = _parse(source)
         credential = _credential(access)
         asked = Asked(f"the bucket {shown(place.bucket)} at {host}", signed=credential is not None)
 
@@ -106,24 +106,36 @@ class S3:
             verify=access.get("S3_VERIFY_SSL").lower() not in ("0", "false"),
             plain=place.url.startswith("http://"),
         ) as bucket:
-            return await self._selecting.as_s3(bucket, source, prefix)
+            return await as_s3(bucket, source, prefix)
 
     async def _moved(self, place: _Place) -> _Place | None:
         """Where else the bucket says that it is. It does so to everybody, as a header of any answer."""
         about = f"the bucket {shown(place.bucket)} at {_server(place)[0]}"
         url = URL(place.url) if place.virtual else URL(place.url) / place.bucket
-        found = await self._client.ask("HEAD", url, about, {})
+        try:
+            found = await self._client.ask("HEAD", url, about, {})
+        except MeasureError:  # what it said to the question itself tells more
+            return None
         region = found.headers.get("x-amz-bucket-region", "")
         return replace(place, region=region) if _REGION.fullmatch(region) and region != place.region else None
 
 
-def _place(source: Source, access: Access, rules: SourceRules) -> _Place:
-    """Where the downloader would look, as far as its container and Secrets say; else where the administrator does."""
-    bucket = urlsplit(source.uri).netloc
-    if not _BUCKET.fullmatch(bucket):
+def _parse(source: Source) -> tuple[str, str]:
+    """Bucket and prefix, as the downloader reads them: nothing is decoded, and the prefix ends at a `?` or `#`."""
+    try:
+        parts = urlsplit(source.uri)
+    except ValueError:
+        parts = urlsplit("")
+    if not _BUCKET.fullmatch(parts.netloc):
         raise failure(
             "InvalidURI", f"{shown(source.public_uri)} names no bucket; write s3://bucket/path, without credentials"
         )
+    return parts.netloc, parts.path.lstrip("/")
+
+
+def _place(source: Source, access: Access, rules: SourceRules) -> _Place:
+    """Where the downloader would look, as far as its container and Secrets say; else where the administrator does."""
+    bucket, _ = _parse(source)
     endpoint = (source.endpoint or access.get("AWS_ENDPOINT_URL") or rules.s3.endpoint or "").rstrip("/")
     region = access.get("AWS_DEFAULT_REGION") or rules.s3.region
     if not _REGION.fullmatch(region):

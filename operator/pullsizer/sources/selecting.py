@@ -7,90 +7,78 @@ takes them, all but those that end in a slash; the library shows no slash, and t
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from operator import attrgetter
+from typing import TYPE_CHECKING
 
 from pullsizer.model import ModelFacts, Source
 from pullsizer.sources.archives import archive_kind, unpacked
 from pullsizer.sources.failures import failure, shown
+from pullsizer.sources.filtering import selected
 from pullsizer.sources.objects import Bucket
 from pullsizer.sources.tally import Item, Tally
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
 
-_THREADS: Final = 2
-_MANY: Final = 10_000
-"""Names times patterns: some 10 ms, which is too long for the loop."""
+
+async def as_s3(bucket: Bucket, source: Source, prefix: str) -> ModelFacts:
+    """All names that begin with the prefix.
+
+    The object of just that name comes first and ends the listing; filters do not apply to it.
+    """
+    exact = await bucket.find(prefix) if prefix and not prefix.endswith("/") else None
+    tally = Tally()
+    if exact is not None and exact["size"]:
+        tally.add(_item(exact, prefix))
+    else:
+        await _add_all(tally, bucket, source, prefix)
+    return await _facts(tally, bucket, source)
 
 
-class Selecting:
-    """Adds up what the downloader takes."""
+async def as_azure(bucket: Bucket, source: Source, prefix: str) -> ModelFacts:
+    """All names that begin with the prefix, the one of just that name among them."""
+    exact = await bucket.find(prefix) if prefix else None
+    tally = Tally()
+    if exact is not None:
+        await _add(tally, [exact], source, prefix)
+    await _add_all(tally, bucket, source, prefix)
+    return await _facts(tally, bucket, source)
 
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(_THREADS, "objects")
 
-    async def as_s3(self, bucket: Bucket, source: Source, prefix: str) -> ModelFacts:
-        """All names that begin with the prefix.
+async def as_google(bucket: Bucket, source: Source, key: str) -> ModelFacts:
+    """All names in the folder; where there is no folder, the object of that name, to which no filters apply."""
+    folder = key if key.endswith("/") else f"{key}/"
+    tally = Tally()
+    await _add_all(tally, bucket, source, folder)
+    if not bucket.listed and folder != key and (single := await bucket.find(key)):
+        tally.add(_item(single, key))
+    return await _facts(tally, bucket, source)
 
-        The object of just that name comes first and ends the listing; filters do not apply to it.
-        """
-        exact = await bucket.find(prefix) if prefix and not prefix.endswith("/") else None
-        tally = Tally()
-        if exact is not None and exact["size"]:
-            tally.add(_item(exact, prefix))
-        else:
-            await self._add_all(tally, bucket, source, prefix)
-        return await _facts(tally, bucket, source)
 
-    async def as_azure(self, bucket: Bucket, source: Source, prefix: str) -> ModelFacts:
-        """All names that begin with the prefix, the one of just that name among them."""
-        exact = await bucket.find(prefix) if prefix else None
-        tally = Tally()
-        if exact is not None:
-            await self._add(tally, [exact], source, prefix)
-        await self._add_all(tally, bucket, source, prefix)
-        return await _facts(tally, bucket, source)
+async def _add_all(tally: Tally, bucket: Bucket, source: Source, prefix: str) -> None:
+    """Those whose names begin with the prefix and are longer.
 
-    async def as_google(self, bucket: Bucket, source: Source, key: str) -> ModelFacts:
-        """All names in the folder; where there is no folder, the object of that name, to which no filters apply."""
-        folder = key if key.endswith("/") else f"{key}/"
-        tally = Tally()
-        await self._add_all(tally, bucket, source, folder)
-        if not bucket.listed and folder != key and (single := await bucket.find(key)):
-            tally.add(_item(single, key))
-        return await _facts(tally, bucket, source)
+    The library lists folders, the stores and the downloader names that begin in some way: `models/bert` is also how
+    `models/bert-large/x` and `models/bert.bin` begin. In the order of names they are one run of their folder's.
+    """
+    inside = not prefix or prefix.endswith("/")
+    folder, after = (prefix, "") if inside else (prefix.rpartition("/")[0], prefix)
+    async with aclosing(bucket.pages(folder, after)) as pages:
+        async for page in pages:
+            # Some stores begin with the folder's first name all the same.
+            ours = [one for one in page if one["path"].startswith(prefix) and one["path"] != prefix]
+            await _add(tally, ours, source, prefix)
+            if not (last := page[-1]["path"]).startswith(prefix) and last > prefix:
+                break
 
-    async def _add_all(self, tally: Tally, bucket: Bucket, source: Source, prefix: str) -> None:
-        """Those whose names begin with the prefix and are longer.
 
-        The library lists folders, the stores and the downloader names that begin in some way: `models/bert` is also how
-        `models/bert-large/x` and `models/bert.bin` begin. In the order of names they are one run of their folder's.
-        """
-        inside = not prefix or prefix.endswith("/")
-        folder, after = (prefix, "") if inside else (prefix.rpartition("/")[0], prefix)
-        async with aclosing(bucket.pages(folder, after)) as pages:
-            async for page in pages:
-                # Some stores begin with the folder's first name all the same.
-                ours = [one for one in page if one["path"].startswith(prefix) and one["path"] != prefix]
-                await self._add(tally, ours, source, prefix)
-                if not (last := page[-1]["path"]).startswith(prefix) and last > prefix:
-                    break
-
-    async def _add(self, tally: Tally, found: Sequence[ObjectMeta], source: Source, prefix: str) -> None:
-        items = [_item(one, prefix) for one in found if one["size"]]
-        if len(items) * (len(source.allow) + len(source.ignore)) <= _MANY:
-            tally.add_all(items, source.selects)
-        else:
-            work = partial(tally.add_all, items, source.selects)
-            await asyncio.get_running_loop().run_in_executor(self._pool, work)
-
-    def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+async def _add(tally: Tally, found: Sequence[ObjectMeta], source: Source, prefix: str) -> None:
+    items = [_item(one, prefix) for one in found if one["size"]]
+    for item in await selected(items, attrgetter("name"), source):
+        tally.add(item)
 
 
 def _item(found: ObjectMeta, prefix: str) -> Item:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -49,12 +48,6 @@ class Tally:
         self.largest = max(self.largest, item.size)
         self.last = item
         self._digest.update(f"{item.key}\0{item.size}\0{item.etag}\n".encode(errors="surrogatepass"))
-
-    def add_all(self, found: Sequence[Item], selects: Callable[[str], bool]) -> None:
-        """Those that the filters leave."""
-        for item in found:
-            if selects(item.name):
-                self.add(item)
 
     def facts(self, archive: Archive = "", unpacked: int = 0, basis: Basis = "measured") -> ModelFacts:
         """All that was added.

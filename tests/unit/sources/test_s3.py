@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from pullsizer.sources.measure import Measurer
 from tests.stores.s3 import S3Server
 from tests.stores.servers import Servers
 
-from .conftest import Serve, rules_for
+from .conftest import Serve, listening, rules_for
 from .mapped import mapped
 from .shops import as_namespace, listing, s3_shop, tls_of
 
@@ -69,6 +70,33 @@ async def test_the_containers_endpoint_is_asked_then_the_secrets_then_the_policy
     ):
         await measurer.measure(source, access=access, rules=rules)
         assert [path for _, path, _ in asked.asked] == ["/bucket"]
+
+
+async def test_a_port_where_nobody_listens_is_not_available(measurer: Measurer, serve: Serve) -> None:
+    async with listening() as gone:
+        pass
+    source = Source("s3://bucket/m", endpoint=f"http://127.0.0.1:{gone.port}")
+    with pytest.raises(MeasureError, match="cannot be reached") as caught:
+        await measurer.measure(source, rules=LOCAL)
+    assert caught.value.reason == "SourceUnavailable"
+
+
+async def test_what_was_listed_is_not_kept(measurer: Measurer, serve: Serve) -> None:
+    pages = 30
+
+    async def answer(request: web.Request) -> web.Response:
+        page = int(request.query.get("continuation-token", "0"))
+        more = str(page + 1) if page + 1 < pages else ""
+        return listing("s3", {f"m/{page:03}-{number:03}": 5 for number in range(1000)}, more)
+
+    source = Source("s3://bucket/m/", endpoint=(await serve(answer)).url(""))
+    tracemalloc.start()
+    try:
+        assert (await measurer.measure(source, rules=LOCAL)).files == pages * 1000
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 6 << 20  # of this page and the next, the server's own included; all of them are three times that
 
 
 async def test_an_endpoint_that_a_user_named_is_not_trusted(measurer: Measurer, serve: Serve) -> None:
