@@ -80,6 +80,7 @@ Seconds = Annotated[float, BeforeValidator(parse_duration)]
 Network = Annotated[str, BeforeValidator(_cidr)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 BitsPerSecond = Annotated[int, BeforeValidator(lambda value: parse_written(value, MEMORY))]
+ModeField = Annotated[Mode, BeforeValidator(parse_mode)]
 TuneField = Annotated[Tune, BeforeValidator(parse_tune)]
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from typing import Any, Final
+from typing import Final
 
 from pydantic import Field, model_validator
 
 from pullsizer.errors import InvalidValue
-from pullsizer.policy.fields import BitsPerSecond, Mode, Model, Profile, Seconds, TuneField, parse_mode
+from pullsizer.policy.fields import BitsPerSecond, ModeField, Model, Profile, Seconds, TuneField
 from pullsizer.policy.resources import Bounds, ResourceBlock, Tier
 from pullsizer.policy.sources import SourceRules
 
@@ -42,7 +42,7 @@ class DownloaderRules(Model):
 class Policy(Model):
     """The whole policy."""
 
-    mode: Mode = "Auto"
+    mode: ModeField = "Auto"
     model_pull_resources: ResourceBlock = ResourceBlock.model_validate(
         # What a pull of unknown size gets. Limits: enough for every downloader but hf's on files above 3 GiB
         # (docs/sizing.md); requests stay reserved for the pod's whole life, so they are a quarter of that.
@@ -60,16 +60,6 @@ class Policy(Model):
     namespaces: NamespaceSelection = NamespaceSelection()
     services: ServiceSelection = ServiceSelection()
     sources: SourceRules = SourceRules()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _mode(cls, data: Any) -> Any:
-        if isinstance(data, Mapping) and "mode" in data:
-            try:
-                parse_mode(data["mode"])
-            except InvalidValue as error:
-                raise InvalidValue(f"mode: {error}") from None
-        return data
 
     @model_validator(mode="after")
     def _consistent(self) -> Policy:

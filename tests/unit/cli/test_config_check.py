@@ -24,13 +24,20 @@ def test_what_is_installed_is_good_and_says_what_it_puts_in_force(run: Command) 
 
 
 def test_every_problem_is_a_sentence_and_the_exit_code_3(run: Command) -> None:
-    printed = run("config", "check", "-", stdin="waitFrSize: 1s\nrefreshAfter: soon\nbounds: {max: {memory: 8gigs}}")
+    printed = run(
+        "config", "check", "-", stdin="mode: off\nwaitFrSize: 1s\nrefreshAfter: soon\nbounds: {max: {memory: 8gigs}}"
+    )
     assert printed.code == 3
     assert not printed.out
     lines = printed.err.splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 4
     assert all(line.startswith("standard input: ") for line in lines)
-    for words in ("did you mean 'waitForSize'?", "refreshAfter: 'soon'", "bounds.max.memory: '8gigs'"):
+    for words in (
+        "mode: YAML reads",
+        "did you mean 'waitForSize'?",
+        "refreshAfter: 'soon'",
+        "bounds.max.memory: '8gigs'",
+    ):
         assert words in printed.err
 
 
