@@ -99,10 +99,15 @@ class Source:
         return f"{scheme}{separator}{rest.partition('?')[0].partition('#')[0]}{digest[0] if digest else ''}"
 
     def selects(self, path: str) -> bool:
-        """Whether the downloader would take the file, by `huggingface_hub`'s rules: fnmatch on the relative path."""
-        if self.allow and not any(fnmatch.fnmatchcase(path, _folder(pattern)) for pattern in self.allow):
+        """Whether the downloader would take the file: fnmatch on the relative path.
+
+        `folder/` is all that is in it for the clients of the Hub and of ModelScope; elsewhere the downloader's own code
+        takes it as it stands, and no file has such a name.
+        """
+        pattern_of = _folder if self.store in ("hf", "modelscope") else str
+        if self.allow and not any(fnmatch.fnmatchcase(path, pattern_of(pattern)) for pattern in self.allow):
             return False
-        return not any(fnmatch.fnmatchcase(path, _folder(pattern)) for pattern in self.ignore)
+        return not any(fnmatch.fnmatchcase(path, pattern_of(pattern)) for pattern in self.ignore)
 
 
 def _folder(pattern: str) -> str:
@@ -136,6 +141,9 @@ class ModelFacts:
     :param revision: what was measured, where the source has revisions (a commit of the Hub)
     :param etag: what the source named this version, for asking again cheaply
     :param basis: `estimated` where a bound stands in for what could not be read
+    :param largest_by_xet: bytes of the largest file that the Hub has in Xet's store, 0 for none; None where that is not
+        known, or no such thing
+    :param largest_by_lfs: and in that of Git LFS alone, likewise
     """
 
     bytes: int
@@ -146,6 +154,8 @@ class ModelFacts:
     revision: str = ""
     etag: str = ""
     basis: Basis = "measured"
+    largest_by_xet: int | None = None
+    largest_by_lfs: int | None = None
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,6 @@ from pullsizer.sources.objects import Objects
 from pullsizer.sources.oci import Oci
 from pullsizer.sources.resolve import Resolver
 from pullsizer.sources.s3 import S3
-from pullsizer.sources.selecting import Selecting
 from pullsizer.sources.tls import make_context, read_bundle
 from pullsizer.sources.upstream import Upstream
 from pullsizer.sources.web import Web
@@ -88,15 +87,13 @@ class Measurer:
             await stack.enter_async_context(self._client)
             hub = HuggingFace(self._client)
             stack.push_async_callback(hub.close)
-            selecting = Selecting()
-            stack.callback(selecting.close)
             self._stores = {"hf": hub, "http": Web(self._client), "git": Git(self._client)}
             self._stores["modelscope"] = ModelScope(self._client)
             self._stores["hdfs"] = Hdfs(self._client)
             self._stores["azure-file"] = AzureFiles(self._client)
-            self._stores["s3"] = S3(self._objects, selecting, self._client)
-            self._stores["gs"] = GoogleStorage(self._objects, selecting)
-            self._stores["azure"] = AzureBlob(self._objects, selecting)
+            self._stores["s3"] = S3(self._objects, self._client)
+            self._stores["gs"] = GoogleStorage(self._objects)
+            self._stores["azure"] = AzureBlob(self._objects)
             self._stores["oci"] = Oci(self._client)
             self._open = stack.pop_all()
         return self

@@ -187,6 +187,12 @@ def test_a_folder_is_everything_below_it() -> None:
     assert not source.selects("model.onnx")
 
 
+@pytest.mark.parametrize("uri", ["s3://b/m", "gs://b/m", "https://a.blob.core.windows.net/c/m", "hdfs://m"])
+def test_where_the_downloader_filters_by_itself_a_folder_is_nothing(uri: str) -> None:
+    assert Source(uri, ignore=("onnx/",)).selects("onnx/model.onnx")
+    assert not Source(uri, ignore=("onnx/*",)).selects("onnx/model.onnx")
+
+
 def test_what_stands_before_the_slashes_is_a_scheme_only_if_it_can_be_one() -> None:
     odd = Source("host?token=hf_SECRET://y")
     assert odd.scheme == ""
