@@ -35,6 +35,11 @@ class Backend(Protocol):
         """
         ...
 
-    def padded(self, lengths: Sequence[int]) -> int:
-        """Tokens that a batch of items of these lengths costs, padding and all."""
+    def cost(self, items: int, longest: int, tokens: int) -> int:
+        """Tokens that a batch costs, padding and all.
+
+        :param items: in the batch
+        :param longest: tokens of the longest of them
+        :param tokens: of all of them
+        """
         ...
