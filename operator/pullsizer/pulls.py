@@ -34,7 +34,7 @@ _ENDPOINTS: Final[Mapping[Store, tuple[str, ...]]] = {
     "hf": ("HF_ENDPOINT",),
     "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
     "gs": ("STORAGE_EMULATOR_HOST",),
-    "modelscope": ("MODELSCOPE_DOMAIN",),
+    "modelscope": ("MODELSCOPE_ENDPOINT", "MODELSCOPE_DOMAIN"),
 }
 _ALLOW: Final = "STORAGE_ALLOW_PATTERNS"
 _IGNORE: Final = "STORAGE_IGNORE_PATTERNS"
