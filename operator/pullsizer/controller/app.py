@@ -27,10 +27,12 @@ from pullsizer.names import (
     ACCEPTED_CONFIGMAP,
     API_VERSION,
     CA_SECRET,
+    INFERENCE_SERVICE,
     ISVC_LABEL,
     KSERVE_CONFIGMAP,
     KSERVE_GROUP,
     LEAF_SECRET,
+    LLM_INFERENCE_SERVICE,
     LLM_PART_OF,
     LLM_PART_OF_LABEL,
     PLURAL,
@@ -144,11 +146,8 @@ class Controller:
                 self._keeper.service_changed(service.key)
 
     def _count_services(self) -> None:
-        counts: dict[str, int] = {"InferenceService": 0, "LLMInferenceService": 0}
-        for key in self._inventory.services:
-            counts[key.kind] += 1
-        for kind, count in counts.items():
-            SERVICES.labels(kind).set(count)
+        for kind in (INFERENCE_SERVICE, LLM_INFERENCE_SERVICE):
+            SERVICES.labels(kind).set(self._inventory.kinds[kind])
 
     # -- what reflectors see -------------------------------------------------------------------------------------------
 

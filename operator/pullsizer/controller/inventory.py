@@ -7,7 +7,7 @@ and runtimes change the URI); what its pods' containers are told is the truth.
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
@@ -137,11 +137,15 @@ class Inventory:
     def __init__(self) -> None:
         self.kserve: KServe = DEFAULT
         self.services: dict[ServiceKey, Service] = {}
+        self.kinds: Counter[ServiceKind] = Counter()
+        """How many services there are of each kind."""
         self._uris: dict[ServiceKey, dict[PullHint, str]] = defaultdict(dict)
         self._pods: dict[tuple[str, str], tuple[PullPod | None, Json]] = {}
         self._pods_of: dict[ServiceKey, dict[str, PullPod]] = defaultdict(dict)
 
     def put_service(self, service: Service) -> None:
+        if service.key not in self.services:
+            self.kinds[service.key.kind] += 1
         self.services[service.key] = service
 
     def remove_service(self, key: ServiceKey, uid: str) -> bool:
@@ -150,6 +154,7 @@ class Inventory:
         if known is None or known.ref.uid != uid:
             return False
         del self.services[key]
+        self.kinds[key.kind] -= 1
         self._uris.pop(key, None)
         return True
 
