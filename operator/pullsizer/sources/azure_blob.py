@@ -55,7 +55,7 @@ class AzureBlob:
             }
             return AzureStore(container, config=config, client_options=options, retry_config=retries)
 
-        asked = Asked(f"the container {shown(container)} at {host}", signed=bool(credential))
+        asked = Asked(f"the container {shown(container)} at {host}", signed=bool(credential), hides=True)
         targets = [(host, 443), *([(_AUTHORITY, 443)] if "client_id" in credential else [])]
         async with self._objects.open(make, asked, targets) as bucket:
             return await as_azure(bucket, source, prefix)

@@ -37,10 +37,12 @@ class Asked:
 
     :param about: the bucket and its host, for the messages of errors
     :param signed: whether with the credentials of a namespace
+    :param hides: whether the store tells strangers of what is private that it does not exist
     """
 
     about: str
     signed: bool
+    hides: bool = False
 
 
 @contextmanager
@@ -92,7 +94,8 @@ def _answered(status: int, asked: Asked) -> MeasureError:
     """What a status means. Retry-After is not to be had from the library: the reason's own time has to do."""
     if status == 407:  # of the door: a redirect without TLS to another host comes there without the ticket
         return WrongRegion(str(refusal(Verdict.ELSEWHERE, asked.about)))
-    if status in (401, 403):
+    hidden = asked.hides and not asked.signed and status in (404, 409)
+    if hidden or status in (401, 403):
         to_whom = "with the namespace's credentials" if asked.signed else "without credentials"
         return failure("Unauthorized", f"{asked.about} may not be read {to_whom}, or does not exist")
     if status == 404:

@@ -47,6 +47,26 @@ async def test_a_signature_in_the_uri_is_used_as_the_downloader_does(azure_serve
     assert "sig" not in str(caught.value)
 
 
+@pytest.mark.parametrize("status", [401, 403, 404, 409])
+async def test_what_is_private_does_not_exist_for_strangers_and_that_is_no_answer(
+    serve: Serve, store_servers: Servers, status: int
+) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=status)
+
+    site = await serve(answer, tls_of(store_servers, HOSTS["azure"]))
+    source = Source(f"https://{HOSTS['azure']}/container/m")
+    known = as_namespace(AZURE_STORAGE_ACCESS_KEY="a2V5")
+    async with mapped({f"{HOSTS['azure']}:443": site.url("")}, store_servers.pki.ca) as there:
+        for access, reason in (
+            (STRANGER, "Unauthorized"),
+            (known, {404: "NotFound", 409: "InvalidAnswer"}.get(status)),
+        ):
+            with pytest.raises(MeasureError) as caught:
+                await there.measurer.measure(source, access=access, rules=SourceRules())
+            assert caught.value.reason == (reason or "Unauthorized")
+
+
 @pytest.mark.parametrize("prefix", ["AZ", "AZURE"])
 async def test_a_service_principal_gets_its_token_first(serve: Serve, store_servers: Servers, prefix: str) -> None:
     async def answer(request: web.Request) -> web.Response:

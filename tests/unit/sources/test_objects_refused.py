@@ -72,14 +72,14 @@ async def refused(stand_in: StandIn, handler: Handler, within: str = "10s") -> M
     ],
 )
 async def test_an_answer_is_told_by_its_status_and_never_shown(
-    stand_in: StandIn, status: int, code: str, reason: str
+    kind: Kind, stand_in: StandIn, status: int, code: str, reason: str
 ) -> None:
     async def answer(_: web.Request) -> web.Response:
         text = f"<Error><Code>{code}</Code><Message>status code: 404, InvalidCertificate(leaked</Message></Error>"
         return web.Response(status=status, text=text, headers={"X-Odd": "leaked"})
 
     error = await refused(stand_in, answer)
-    assert error.reason == reason
+    assert error.reason == ("Unauthorized" if (kind, status) == ("azure", 404) else reason)
     assert "leaked" not in str(error)
     assert code not in str(error)
 
