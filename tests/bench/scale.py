@@ -20,7 +20,7 @@ from typing import Any, Final, TextIO
 import orjson
 import uvloop
 
-from tests.bench.fleet import Fleet, condition, measured, until, waits
+from tests.bench.fleet import Fleet, condition, measured, until
 from tests.bench.load import LoadError
 from tests.bench.webhook import machine
 from tests.controlplane import ControlPlane, ControlPlaneError
@@ -88,17 +88,17 @@ async def _run(fleet: Fleet, report: Report, args: argparse.Namespace) -> list[s
     uris = [f"hf://stub/model-{number}" for number in range(args.services)]
     making = asyncio.create_task(fleet.make("fleet", uris))
     await until(lambda: fleet.metric("pullsizer_hub_requests_left") < args.limit * 0.45 or making.done())
-    await making
     busy = []
     for number in range(_NEWCOMERS):
         behind = fleet.metric("pullsizer_measure_waiting", lane="hub")
         took = await fleet.seconds_to_measured("newcomers", f"hf://stub/model-n{number}", f"n{number}")
         busy.append((behind, took))
+    await making
     await until(lambda: fleet.metric("pullsizer_measure_waiting", lane="hub") == 0, pause=0.5)
     await fleet.settled()
     found = await fleet.model_pulls("fleet")
     after, writes = fleet.process(), fleet.writes()
-    times = sorted(waits(item for item in found if measured(item)))
+    times = sorted(await fleet.waits("fleet"))
     services = args.services + _NEWCOMERS
     report.tell(
         f"{args.services} services, each with a model of its own",
