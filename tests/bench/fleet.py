@@ -94,7 +94,131 @@ class Fleet:
         """All of a namespace."""
         return await self._list(self._url(_MODEL_PULLS, namespace))
 
-    async def _moment(text: str) -> float:
+    async def waits(self, namespace: str) -> list[float]:
+        """Seconds from each service's making until its model was measured; the API server's times are whole seconds."""
+        services = await self._list(self._url(_SERVICES, namespace))
+        made = {item["metadata"]["name"]: _moment(item["metadata"]["creationTimestamp"]) for item in services}
+        return [
+            _moment(condition(item)["lastTransitionTime"]) - made[item["spec"]["serviceRef"]["name"]]
+            for item in await self.model_pulls(namespace)
+            if measured(item)
+        ]
+
+    def _url(self, resource: str, namespace: str) -> str:
+        group, _, plural = resource.rpartition("/")
+        return f"{self._plane.server}/apis/{group}/namespaces/{namespace}/{plural}"
+
+    async def _list(self, url: str) -> list[Document]:
+        base = f"{url}?limit={_PAGE}"
+        connection = await Connection.open(base, self._tls)
+        found: list[Document] = []
+        more = ""
+        while True:
+            page = orjson.loads(body_of(await connection.ask(request("GET", base + more))))
+            found += page["items"]
+            token = page["metadata"].get("continue")
+            if not token:
+                connection.close()
+                return found
+            more = f"&continue={token}"
+
+    async def once(self, namespace: str, count: int, so: Callable[[Document], object]) -> list[Document]:
+        """All of a namespace, once so many of them are so."""
+        found: list[Document] = []
+
+        async def enough() -> bool:
+            nonlocal found
+            found = await self.model_pulls(namespace)
+            return sum(bool(so(item)) for item in found) >= count
+
+        await until(enough)
+        return found
+
+    async def seconds_to_measured(self, namespace: str, uri: str, name: str) -> float:
+        """From making a service until its ModelPull says how big its model is."""
+        begin = time.perf_counter()
+        await self.make(namespace, [uri], name)
+        while True:
+            for item in await self.model_pulls(namespace):
+                if item["spec"]["serviceRef"]["name"] == f"{name}-0" and measured(item):
+                    return time.perf_counter() - begin
+            await asyncio.sleep(0.02)
+
+    # -- figures -------------------------------------------------------------------------------------------------------
+
+    def metric(self, name: str, **labels: str) -> float:
+        return self._installation.metric(name, "controller", **labels)
+
+    def hub_calls(self) -> Counter[str]:
+        """By path, since the Hub's start; the path that was asked for first comes first."""
+        with urllib.request.urlopen(f"{self._hub}/requests") as answer:
+            return Counter(json.load(answer)["paths"])
+
+    def writes(self) -> Counter[str]:
+        """What the controller wrote since this was asked last: by verb, resource and answer."""
+        found: Counter[str] = Counter()
+        with self._plane.audit_log.open("rb") as log:
+            log.seek(self._audited)
+            for line in log:
+                if not line.endswith(b"\n"):
+                    break
+                self._audited += len(line)
+                if f"serviceaccount:{NAMESPACE}:{CONTROLLER}".encode() not in line:
+                    continue
+                event = orjson.loads(line)
+                if event["verb"] in _WRITES:
+                    what = event["objectRef"]
+                    name = "/".join(filter(None, (what["resource"], what.get("subresource"))))
+                    found[f"{event['verb']} {name} {event['responseStatus']['code']}"] += 1
+        return Counter({what: count for what, count in found.items() if "leases" not in what})
+
+    def process(self) -> dict[str, float]:
+        """Of the controller: memory now and at its peak, in MiB, and seconds of CPU time."""
+        pid = self._plane.processes.get(CONTROLLER).popen.pid
+        status = dict(
+            line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line
+        )
+        tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
+        return {
+            "rss_mib": int(status["VmRSS"].split()[0]) / 1024,
+            "peak_mib": int(status["VmHWM"].split()[0]) / 1024,
+            "cpu_s": sum(int(file.read_text().split()[0]) for file in tasks) / 1e9,
+        }
+
+    async def settled(self) -> None:
+        """Until the controller has nothing to do: its CPU time stands still."""
+        before = -1.0
+
+        def idle() -> bool:
+            nonlocal before
+            before, last = self.process()["cpu_s"], before
+            return before - last < _IDLE
+
+        await until(idle, pause=2)
+
+
+async def until(condition: Callable[[], object], *, seconds: float = 3600, pause: float = 0.2) -> None:
+    """Until the condition, which may be one to be awaited, is true."""
+    async with asyncio.timeout(seconds):
+        while True:
+            found = condition()
+            if inspect.isawaitable(found):
+                found = await found
+            if found:
+                return
+            await asyncio.sleep(pause)
+
+
+def measured(model_pull: Document) -> bool:
+    return condition(model_pull).get("status") == "True"
+
+
+def condition(model_pull: Document) -> dict[str, Any]:
+    conditions = model_pull.get("status", {}).get("conditions", ())
+    return next((item for item in conditions if item["type"] == "Measured"), {})
+
+
+def _moment(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
