@@ -33,6 +33,8 @@ def base(inputs: Inputs, wanted: Need | None, reasons: Reasons) -> tuple[Basis, 
     else:
         basis = "model"
         reasons.append(wanted.why)
+        if wanted.unsure:
+            reasons.append(f"reckoned with {wanted.unsure}")
         requests = {CPU: cpu_request(wanted, policy), MEMORY: round_memory(wanted.working_set)}
         limits = {CPU: cpu_limit(wanted, policy), MEMORY: round_memory(wanted.memory_limit)}
         if wanted.disk:

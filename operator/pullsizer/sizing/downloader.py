@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, get_args
 
-from pullsizer.model import Store
+from pullsizer.model import ModelFacts, Store
 from pullsizer.policy import Profile
 from pullsizer.sizing import table
 from pullsizer.sizing.table import Row
@@ -25,6 +25,10 @@ _BOUNDED: Final = {
     "HF_XET_RECONSTRUCTION_DOWNLOAD_BUFFER_LIMIT": "320mb",
 }
 """With these, and HIGH_PERFORMANCE off, Xet 1.5 was measured to stay small; with it on it does not heed them."""
+_MAY_LACK_XET: Final = (None, "v0.15")
+"""Releases of which it is not known that their image holds hf-xet. Without it files in Xet's store come as LFS's do."""
+_ONE_BY_ONE: Final = replace(table.PLAIN, workers=1, how="plain requests, one file after another")
+"""Plain requests beside hf_transfer: while that is on, files come one after another (huggingface_hub 0.32)."""
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _VERSION: Final = re.compile(r":v?(0\.\d+)(?:\.|$)")
 _MOST_CONCURRENCY: Final = 64
@@ -71,13 +75,41 @@ _SINGLE: Final[Mapping[Store, Row]] = {
 
 
 def _hub(environment: Mapping[str, str], release: Profile | None) -> tuple[Row, ...]:
-    """Which of Xet and LFS a file comes by is the Hub's choice, file by file."""
+    """LFS's row and, if there is one, Xet's: which of the two a file comes by is the Hub's choice, file by file."""
     old = release != "hub-2"
     lfs = _on(environment, "HF_HUB_ENABLE_HF_TRANSFER") and old  # huggingface_hub 1 knows hf_transfer no more
     found = [table.TRANSFER if lfs else table.PLAIN if old else table.PLAIN_HUB_2]
     if not _on(environment, "HF_HUB_DISABLE_XET"):
         found.append(_xet(environment) if old else table.XET_1_8)
     return tuple(found)
+
+
+@dataclass(frozen=True)
+class Way:
+    """A row that some of a pull's files are in, and the bytes of the largest of those."""
+
+    row: Row
+    largest: int
+
+
+def ways(
+    store: Store | None, facts: ModelFacts, environment: Mapping[str, str], release: Profile | None
+) -> tuple[Way, ...]:
+    """The rows a pull is in, the pull needing what the most demanding of them says.
+
+    Where it is known what the Hub has in which of its stores, a row counts only the files that come that way, and one
+    without files is none. Small files that are in neither store, as every repository has, come by plain requests.
+    """
+    found = rows(store, environment, release)
+    xet, lfs = facts.largest_by_xet, facts.largest_by_lfs
+    if store != "hf" or xet is None or lfs is None:
+        return tuple(Way(row, facts.largest) for row in found)
+    if len(found) == 1 or release in _MAY_LACK_XET:
+        lfs = max(xet, lfs)
+    by_lfs, *by_xet = found
+    if by_lfs is table.TRANSFER and not lfs:
+        by_lfs = _ONE_BY_ONE
+    return (Way(by_lfs, lfs), *(Way(row, xet) for row in by_xet if xet))
 
 
 def _xet(environment: Mapping[str, str]) -> Row:
@@ -87,10 +119,10 @@ def _xet(environment: Mapping[str, str]) -> Row:
     return table.XET_BOUNDED if bounded else table.XET
 
 
-def chunk_cache(environment: Mapping[str, str], release: Profile | None) -> int:
+def chunk_cache(facts: ModelFacts, environment: Mapping[str, str], release: Profile | None) -> int:
     """Bytes of the disk that hf-xet's cache takes beside the model, at most."""
-    caching = release in (None, "v0.16", "v0.17", "v0.18", "v0.19")
-    return CHUNK_CACHE if caching and not _on(environment, "HF_HUB_DISABLE_XET") else 0
+    caching = release in (None, "v0.16", "v0.17", "v0.18", "v0.19") and facts.largest_by_xet != 0
+    return min(facts.bytes, CHUNK_CACHE) if caching and not _on(environment, "HF_HUB_DISABLE_XET") else 0
 
 
 def decrypts(environment: Mapping[str, str]) -> bool:

@@ -15,7 +15,7 @@ from typing import Final
 from pullsizer.model import ModelFacts, Source, Store
 from pullsizer.policy import Policy, Profile
 from pullsizer.quantity import GI, MI, human, round_up
-from pullsizer.sizing.downloader import chunk_cache, decrypts, rows
+from pullsizer.sizing.downloader import chunk_cache, decrypts, ways
 from pullsizer.sizing.table import Row
 
 _DISK_MARGIN: Final = 64 * MI
@@ -29,6 +29,9 @@ _COMPRESSED: Final = 1.5
 _DECRYPTED: Final = 4
 """Times of the largest file: text, its base64, bytes and plain text are in memory at once (KServe v0.20,
 python/storage/kserve_storage). Not measured."""
+_BY_RELEASE: Final = frozenset({"hf", "azure"})
+"""Stores whose clients need more in some releases than in others."""
+_UNSURE: Final = "the most demanding release, as the image's tag names none; downloader.profile tells which it is"
 _LEAST_CPU: Final = 100
 _MOST_CPU: Final = 1000
 
@@ -53,6 +56,7 @@ class Need:
     :param cores: that it can use at most
     :param disk: the most it occupies at any moment
     :param why: one sentence
+    :param unsure: what stands in for what is not known, and how to tell it; empty where all is
     """
 
     working_set: int
@@ -63,21 +67,21 @@ class Need:
     cores: int
     disk: int
     why: str
+    unsure: str = ""
 
 
 def need(source: Source, facts: ModelFacts, downloader: Downloader) -> Need:
     """The need of pulling one source to a disk."""
-    largest = facts.largest / MI
-    ways = rows(source.store, downloader.environment, downloader.release)
-    hungriest = max(ways, key=lambda row: row.working_set(facts.files, largest))
-    row = max(ways, key=lambda row: row.core_seconds[""])
-    working_set = round(hungriest.working_set(facts.files, largest) * MI)
-    limit = round(max(row.limit(facts.files, largest) for row in ways) * MI)
+    found = ways(source.store, facts, downloader.environment, downloader.release)
+    hungriest = max(found, key=lambda way: way.row.working_set(facts.files, way.largest / MI)).row
+    row = max((way.row for way in found), key=lambda row: (row.core_seconds[""], row.file_seconds))
+    working_set = round(max(way.row.working_set(facts.files, way.largest / MI) for way in found) * MI)
+    limit = round(max(way.row.limit(facts.files, way.largest / MI) for way in found) * MI)
     if decrypts(downloader.environment):
         working_set, limit = working_set + _DECRYPTED * facts.largest, limit + _DECRYPTED * facts.largest
     disk = _disk(row, facts)
     if source.store == "hf":
-        disk += min(facts.bytes, chunk_cache(downloader.environment, downloader.release))
+        disk += chunk_cache(facts, downloader.environment, downloader.release)
     seconds = row.core_seconds.get(facts.archive, row.core_seconds[""])
     return Need(
         working_set=working_set,
@@ -85,9 +89,10 @@ def need(source: Source, facts: ModelFacts, downloader: Downloader) -> Need:
         core_seconds=row.fixed_seconds + seconds * facts.bytes / GI + row.file_seconds * facts.files,
         stored=facts.bytes,
         byte_seconds=seconds / GI,
-        cores=max(row.cores for row in ways),
+        cores=max(way.row.cores for way in found),
         disk=disk,
         why=_why(source.store, hungriest, facts),
+        unsure=_UNSURE if source.store in _BY_RELEASE and downloader.release is None else "",
     )
 
 
@@ -136,6 +141,7 @@ def combined(needs: Sequence[Need]) -> Need:
         cores=max(item.cores for item in needs),
         disk=sum(item.disk for item in needs),
         why="; ".join(item.why for item in needs[:3]) + ("; …" if len(needs) > 3 else ""),
+        unsure=next((item.unsure for item in needs if item.unsure), ""),
     )
 
 
@@ -151,6 +157,7 @@ def in_memory(disk: Need) -> Need:
         cores=disk.cores,
         disk=0,
         why=f"{disk.why}; the volume is memory: the model itself counts, and stays charged to the serving container",
+        unsure=disk.unsure,
     )
 
 

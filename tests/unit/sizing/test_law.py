@@ -380,3 +380,15 @@ def test_more_files_or_larger_ones_never_need_less_memory(row: Row, files: int, 
 
 def test_an_estimate_is_called_one() -> None:
     assert of("git", replace(SMALL, basis="estimated")).why.startswith("about 200.0 MB")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "release", "unsure"),
+    [("hf", None, True), ("azure", None, True), ("s3", None, False), ("hf", "v0.20", False)],
+)
+def test_where_the_release_matters_and_is_not_known_the_remedy_is_named(
+    scheme: str, release: Profile | None, unsure: bool
+) -> None:
+    found = of(scheme, SMALL, Downloader(KSERVE_ENVIRONMENT, release))
+    assert ("downloader.profile" in found.unsure) is unsure
+    assert in_memory(combined([of("https", SMALL), found])).unsure == found.unsure
