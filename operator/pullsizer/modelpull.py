@@ -137,6 +137,7 @@ def model_status(source: Source, measurement: Measurement) -> dict[str, Any]:
     }
     known = measurement.knowledge
     if isinstance(known, ModelFacts):
+        ways = {"largestByXet": known.largest_by_xet, "largestByLfs": known.largest_by_lfs}
         return item | {
             "bytes": known.bytes,
             "files": known.files,
@@ -146,6 +147,7 @@ def model_status(source: Source, measurement: Measurement) -> dict[str, Any]:
             "basis": known.basis,
             "revision": known.revision,
             "etag": known.etag,
+            **{name: size for name, size in ways.items() if size is not None},
         }
     return item | {"failure": {"reason": known.reason, "message": known.message, "retryAfter": int(known.retry_after)}}
 
@@ -170,6 +172,8 @@ def measurements(model_pull: Json) -> Iterator[tuple[str, Measurement]]:
                     basis=_one_of(BASES, item.get("basis", "measured")),
                     revision=str(item.get("revision", "")),
                     etag=str(item.get("etag", "")),
+                    largest_by_xet=_size(item.get("largestByXet")),
+                    largest_by_lfs=_size(item.get("largestByLfs")),
                 )
             yield (
                 str(item["source"]),
@@ -177,6 +181,10 @@ def measurements(model_pull: Json) -> Iterator[tuple[str, Measurement]]:
             )
         except (KeyError, TypeError, ValueError, OverflowError):
             continue
+
+
+def _size(number: Any) -> int | None:
+    return None if number is None else int(number)
 
 
 def _one_of(known: tuple[T, ...], text: object) -> T:

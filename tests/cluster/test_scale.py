@@ -48,7 +48,7 @@ async def test_a_limit_holds_while_a_tenant_has_more_to_ask_and_another_tenant_i
     known = sum(map(measured, await fleet.model_pulls("many"))) - known
     assert wrote <= known + 2 + 1
 
-    order = [path.rpartition("/")[2] for path in fleet.hub_calls()]
+    order = [path.removesuffix("/tree/main").rpartition("/")[2] for path in fleet.hub_calls()]
     assert order.index("model-few") <= behind + 3
     assert len(set(order) - before) < LIMIT
 
@@ -64,7 +64,7 @@ async def test_services_with_one_model_cost_one_call(fleet: Fleet) -> None:
     before = fleet.hub_calls()
     await fleet.make("same", ["hf://stub/model-same"] * 60)
     await fleet.once("same", 60, measured)
-    assert fleet.hub_calls() - before == {"/api/models/stub/model-same": 1}
+    assert fleet.hub_calls() - before == {"/api/models/stub/model-same/tree/main": 1}
 
 
 async def test_a_restarted_controller_asks_and_writes_nothing(fleet: Fleet) -> None:

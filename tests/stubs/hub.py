@@ -5,8 +5,15 @@
 Serves the shapes of models.yaml, and these, which need no configuration:
 
     stub/model-<n>       any number of distinct small models
-    stub/status-<code>   answers with that status, 429 with Retry-After
+    stub/files-<n>       so many files; a page of the tree has a thousand
+    stub/lfs             like a model, but nothing is in Xet's store
+    stub/mixed           every other file of its weights is in Xet's store
+    stub/gated           anybody may list it; whoever lacks the token `TOKEN` is shown no Xet hash
+    stub/locked          needs the token `TOKEN`, and says that it is gated
     stub/private         needs the token `TOKEN`
+    stub/renamed         was renamed to stub/model-1
+    stub/circle          a tree without end
+    stub/status-<code>   answers with that status, 429 with what the Hub says of its limits
     stub/gigabyte        an answer that never ends
     stub/drip            a byte of an answer now and then
     stub/never           no answer at all
@@ -20,73 +27,33 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final, Self
 
-import yaml
 from aiohttp import web
+
+from tests.stubs.repository import SMALL, Shape, Storage, sha_of, shapes, siblings, tree
 
 TOKEN: Final = "hf_of_the_stub"
 RETRY_AFTER: Final = 7
 FILES: Final = {"sklearn/model.joblib": 4_500_000, "mnist/model.tar.gz": 120_000_000, "iris/model.zip": 60_000}
-_MODELS: Final = Path(__file__).with_name("models.yaml")
-_SMALL: Final = 2048
+_PAGE: Final = 1000
+_MASKED: Final = "*" * 64
 _CHUNK: Final = bytes(1 << 16)
 
 
 @dataclass(frozen=True)
-class Shape:
-    """A repository as models.yaml describes one."""
+class Repository:
+    """One at a revision, and whether who asks may read it."""
 
-    bytes: int
-    files: int
-    largest: int
-
-
-def sizes(shape: Shape) -> list[int]:
-    """Sizes of the files of a shape, that sum up to its bytes: weights as large as the largest, the rest small."""
-    found = [shape.largest]
-    left = shape.bytes - shape.largest
-    for after in range(shape.files - 2, -1, -1):
-        # What the files after this one need at least, as far as there is so much; the last takes all that is left.
-        found.append(min(shape.largest, max(left - after * _SMALL, min(left, _SMALL))) if after else left)
-        left -= found[-1]
-    if sum(found) != shape.bytes or max(found) != shape.largest or min(found) < 0:
-        raise ValueError(f"no files have {shape}")
-    return found
-
-
-def siblings(shape: Shape, *, blobs: bool) -> list[dict[str, Any]]:
-    found = sizes(shape)
-    weights = sum(size > _SMALL for size in found)
-    names = [".gitattributes", "README.md", "config.json", "tokenizer.json", "tokenizer_config.json"]
-    names += [f"extra/{index}.json" for index in range(len(found))]
-    listed: list[dict[str, Any]] = []
-    for index, size in enumerate(found):
-        heavy = index < weights
-        name = f"model-{index + 1:05}-of-{weights:05}.safetensors" if heavy else names[index - weights]
-        file: dict[str, Any] = {"rfilename": name}
-        if blobs:
-            file |= {"size": size, "blobId": sha_of(name)}
-            if heavy:
-                file["lfs"] = {"size": size, "sha256": hashlib.sha256(name.encode()).hexdigest(), "pointerSize": 135}
-        listed.append(file)
-    return listed
-
-
-def sha_of(text: str) -> str:
-    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-
-
-def shapes(path: Path = _MODELS) -> dict[str, Shape]:
-    """The shapes of models.yaml, by repository."""
-    rows = yaml.safe_load(path.read_text())
-    return {row["uri"].removeprefix("hf://"): Shape(row["bytes"], row["files"], row["largest"]) for row in rows}
+    id: str
+    name: str
+    shape: Shape
+    sha: str
+    member: bool
 
 
 @dataclass
@@ -96,6 +63,7 @@ class HubStub:
     :param latency: seconds before each answer
     :param moved: how often `main` of a repository was moved, which changes its commit
     :param busy: how many of the next requests are answered 429, with a Retry-After of one second
+    :param trees: whether it knows of trees; old mirrors do not
     :param asked: every request's method, path and Authorization, in order
     """
 
@@ -106,6 +74,7 @@ class HubStub:
     port: int = 0
     moved: Counter[str] = field(default_factory=Counter)
     busy: int = 0
+    trees: bool = True
     asked: list[tuple[str, str, str | None]] = field(default_factory=list)
 
     @property
@@ -116,6 +85,7 @@ class HubStub:
         app = web.Application(middlewares=[self._count])
         app.router.add_get(r"/api/models/{repo:[^/]+/[^/]+}", self._model)
         app.router.add_get(r"/api/models/{repo:[^/]+/[^/]+}/revision/{revision}", self._model)
+        app.router.add_get(r"/api/models/{repo:[^/]+/[^/]+}/tree/{revision}", self._tree)
         app.router.add_get("/files/{name:.+}", self._file)
         app.router.add_get("/requests", self._requests)
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0)
@@ -140,6 +110,41 @@ class HubStub:
         return web.json_response({"total": len(self.asked), "paths": paths})
 
     async def _model(self, request: web.Request) -> web.StreamResponse:
+        found = await self._repository(request)
+        if not isinstance(found, Repository):
+            return found
+        answer: dict[str, Any] = {"_id": found.sha[:24], "id": found.id, "sha": found.sha}
+        if request.query.getall("expand", None) is None:
+            private, gated = found.name == "private", found.name in ("gated", "locked") and "auto"
+            answer |= {"modelId": found.id, "private": private, "gated": gated, "tags": ["safetensors"]}
+            blobs = request.query.get("blobs", "").lower() == "true" and found.name != "unsized"
+            answer["siblings"] = siblings(found.shape, blobs=blobs)
+        return web.json_response(answer, headers={"ETag": f'W/"{found.sha}"'})
+
+    async def _tree(self, request: web.Request) -> web.StreamResponse:
+        """A page of the tree; `Link` leads to the next."""
+        if not self.trees:
+            return web.Response(status=404, text="no such page")
+        found = await self._repository(request)
+        if not isinstance(found, Repository):
+            return found
+        storage: Storage = "lfs" if found.name == "lfs" else "mixed" if found.name == "mixed" else "xet"
+        entries = tree(found.shape, storage, recursive=request.query.get("recursive", "").lower() == "true")
+        first = int(request.query.get("cursor", "0"))
+        page = entries[first : first + _PAGE]
+        for entry in page:
+            if found.name == "gated" and not found.member and "xetHash" in entry:
+                entry["xetHash"] = _MASKED
+            if found.name == "unsized":
+                entry["size"] = None
+        headers = {}
+        if found.name == "circle" or first + _PAGE < len(entries):
+            after = 0 if found.name == "circle" else first + _PAGE
+            headers["Link"] = f'<{self.url}{request.rel_url.update_query(cursor=after)}>; rel="next"'
+        return web.json_response(page, headers=headers)
+
+    async def _repository(self, request: web.Request) -> Repository | web.StreamResponse:
+        """What is asked for, or the answer where that is refused."""
         repo, revision = request.match_info["repo"], request.match_info.get("revision", "main")
         owner, _, name = repo.partition("/")
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
@@ -151,22 +156,19 @@ class HubStub:
             if name in ("gigabyte", "drip", "never"):
                 return await _misbehave(request, name)
             if status := re.fullmatch(r"status-(\d{3})", name):
-                return web.Response(
-                    status=int(status[1]), headers={"Retry-After": str(RETRY_AFTER)}, text="secret words"
-                )
-            if name.startswith("model-") or name == "unsized" or (name == "private" and token == TOKEN):
-                shape = shape or Shape(bytes=1_000_000_000, files=9, largest=900_000_000)
+                return _status(int(status[1]))
+            if name == "renamed":
+                there = str(request.rel_url).replace("/stub/renamed", "/stub/model-1", 1)
+                return web.Response(status=307, headers={"Location": there})
+            if name == "locked" and token != TOKEN:
+                return _error(403 if token else 401, "GatedRepo", "Access to this model is restricted.")
+            shape = shape or _of_the_stub(name, member=token == TOKEN)
         if shape is None:
             return _error(404 if token else 401, "RepoNotFound", "Invalid username or password.")
         sha = sha_of(f"{repo}@{self.moved[repo]}")
         if revision not in ("main", sha):
             return _error(404, "RevisionNotFound", f"Invalid rev id: {revision}")
-        answer: dict[str, Any] = {"_id": sha[:24], "id": repo, "sha": sha}
-        if request.query.getall("expand", None) is None:
-            answer |= {"modelId": repo, "private": name == "private", "gated": False, "tags": ["safetensors"]}
-            blobs = request.query.get("blobs", "").lower() == "true" and name != "unsized"
-            answer["siblings"] = siblings(shape, blobs=blobs)
-        return web.json_response(answer, headers={"ETag": f'W/"{sha}"'})
+        return Repository(repo, name, shape, sha, token == TOKEN)
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         size = self.files.get(request.match_info["name"])
@@ -187,9 +189,27 @@ class HubStub:
         return response
 
 
+def _of_the_stub(name: str, *, member: bool) -> Shape | None:
+    if files := re.fullmatch(r"files-(\d+)", name):
+        return Shape(bytes=int(files[1]) * SMALL, files=int(files[1]), largest=SMALL)
+    known = name.startswith("model-") or name in ("lfs", "mixed", "gated", "locked", "unsized", "circle")
+    return Shape(bytes=1_000_000_000, files=9, largest=900_000_000) if known or (name == "private" and member) else None
+
+
 def _zeros(count: int) -> Iterator[bytes]:
     for begin in range(0, count, len(_CHUNK)):
         yield _CHUNK[: min(len(_CHUNK), count - begin)]
+
+
+def _status(status: int) -> web.Response:
+    """That, and with 429 what https://huggingface.co/docs/hub/rate-limits says."""
+    headers = {"Retry-After": str(RETRY_AFTER)}
+    if status == 429:
+        headers |= {
+            "RateLimit": f'"api";r=0;t={RETRY_AFTER}',
+            "RateLimit-Policy": '"fixed window";"api";q=500;w=300',
+        }
+    return web.Response(status=status, headers=headers, text="secret words")
 
 
 def _error(status: int, code: str, message: str) -> web.Response:

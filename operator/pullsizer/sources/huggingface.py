@@ -1,4 +1,14 @@
-"""`hf://owner/model[:revision]`: how big a repository of the Hub is, by the Hub's own client library."""
+"""`hf://owner/model[:revision]`: how big a repository of the Hub is, by the Hub's own client library.
+
+A repository is one request, and one more for each thousand files and folders beyond the first: its tree, the only
+answer in which the Hub says whether a file is in Xet's store (`xetHash`), and whole where a model's description is not:
+beyond a thousand files that may be cut off (huggingface_hub #3122, #3565). What the tree does not have to name is the
+commit of a branch. It would take a second request, of the 500 in five minutes that strangers have, and nothing is
+computed from it; so it is kept where an answer names it, and whether a branch changed is seen from its files.
+
+A mirror may know nothing of trees: the clients of KServe 0.20 and before ask for descriptions. Then so do we; how a
+file comes is not known then.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +17,13 @@ import hashlib
 import re
 from collections.abc import Callable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, TypeVar
 
 import httpx2
 from huggingface_hub import HfApi
-from huggingface_hub.errors import HfHubHTTPError, RevisionNotFoundError
-from huggingface_hub.hf_api import ModelInfo
-from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined] # documented there
+from huggingface_hub.errors import HfHubHTTPError
 from yarl import URL
 
 from pullsizer.errors import MeasureError
@@ -26,23 +34,25 @@ from pullsizer.sources.access import Access
 from pullsizer.sources.addresses import normal_host
 from pullsizer.sources.client import Client
 from pullsizer.sources.counting import who_counts
-from pullsizer.sources.failures import failure, retry_after, shown
+from pullsizer.sources.failures import failure, shown
+from pullsizer.sources.hub_errors import explained, not_now
+from pullsizer.sources.hub_listing import COMMIT, facts_of, of_info, of_tree
 from pullsizer.sources.listings import Listing, Listings
 from pullsizer.sources.manners import HUB_CALLS
 
 T = TypeVar("T")
 
 _ANSWER: Final = 16 << 20
-"""Bytes: some 50,000 files at 330 bytes each. The largest repositories that are models have a few thousand."""
-_MOST_BYTES: Final = (1 << 63) - 1
+"""Bytes: a page of a tree has half a MiB; a description of 50,000 files, at 330 bytes each, all of it."""
+_MOST_REQUESTS: Final = 250
+"""For one listing: twice what the largest repository takes that is measured. A `Link` can lead in a circle."""
 # What the library reads of an answer. Cookies, above all, must not travel from one namespace's call to another's.
-_HEADERS_KEPT: Final = ("content-type", "location", "ratelimit", "retry-after", "x-error-code")
+_HEADERS_KEPT: Final = ("content-type", "link", "location", "x-error-code")
 
 _PART: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"
 _REPO: Final = re.compile(rf"{_PART}/{_PART}")
 _REVISION: Final = re.compile(r"[!-~]{1,256}")
 _TOKEN: Final = re.compile(r"[!-~]{1,4096}")
-_COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
@@ -55,7 +65,7 @@ class Repo:
     @property
     def pinned(self) -> bool:
         """Whether the revision is a commit, which never changes."""
-        return bool(_COMMIT.fullmatch(self.revision or ""))
+        return bool(COMMIT.fullmatch(self.revision or ""))
 
 
 def parse(uri: str) -> Repo:
@@ -90,34 +100,38 @@ class HuggingFace:
         return _origin(_endpoint(source, rules)).host or ""
 
     async def measure(self, source: Source, access: Access, rules: SourceRules) -> ModelFacts:
+        return await self._facts(source, access, rules, anew=False)
+
+    async def unchanged(self, source: Source, facts: ModelFacts, access: Access, rules: SourceRules) -> bool:
+        repo = parse(source.uri)
+        if repo.pinned:
+            return repo.revision == facts.revision
+        return await self._facts(source, access, rules, anew=True) == facts
+
+    async def _facts(self, source: Source, access: Access, rules: SourceRules, *, anew: bool) -> ModelFacts:
         endpoint = _endpoint(source, rules)
         repo, token = parse(source.uri), _token(access)
         key = (endpoint, repo, _scope(token))
-        listing = await self._listings.get(key, partial(self._listing, repo, endpoint, token))
+        listing = await self._listings.get(key, partial(self._listing, repo, endpoint, token), anew=anew)
         if len(listing.files) * (1 + len(source.allow) + len(source.ignore)) > 10_000:  # some 10 ms: not on the loop
-            return await asyncio.get_running_loop().run_in_executor(self._pool, _facts, listing, source)
-        return _facts(listing, source)
-
-    async def unchanged(self, source: Source, facts: ModelFacts, access: Access, rules: SourceRules) -> bool:
-        endpoint = _endpoint(source, rules)
-        repo, token = parse(source.uri), _token(access)
-        if repo.pinned:
-            return repo.revision == facts.revision
-        api = HfApi(endpoint=endpoint, token=False)
-        ask = partial(api.model_info, repo.id, revision=repo.revision, expand=["sha"], token=token or False)
-        info = await self._call(ask, repo, endpoint, token)
-        return bool(facts.revision) and info.sha == facts.revision
+            return await asyncio.get_running_loop().run_in_executor(self._pool, facts_of, listing, source)
+        return facts_of(listing, source)
 
     async def _listing(self, repo: Repo, endpoint: str, token: str | None) -> Listing:
         api = HfApi(endpoint=endpoint, token=False)
-        ask = partial(api.model_info, repo.id, revision=repo.revision, files_metadata=True, token=token or False)
-        return await self._call(lambda: _listing_of(ask()), repo, endpoint, token)
+        commits: list[str] = []
+        listing = await self._call(partial(_listed, api, repo, token), repo, endpoint, commits)
+        return replace(listing, commit=listing.commit or next(iter(commits), ""))
 
-    async def _call(self, ask: Callable[[], T], repo: Repo, endpoint: str, token: str | None) -> T:
-        """What a question to the library returns; all that it may raise becomes a `MeasureError`."""
+    async def _call(self, ask: Callable[[], T], repo: Repo, endpoint: str, commits: list[str]) -> T:
+        """What a question to the library returns; all that it may raise becomes a `MeasureError`.
+
+        :param commits: those that answers name are added to it
+        """
         origin = _origin(endpoint)
         about = f"the Hub at {origin.host}"
         large = over = False
+        requests = 0
         counted = who_counts()
 
         async def alone() -> None:
@@ -131,20 +145,28 @@ class HuggingFace:
                 raise CancelledError
 
         async def send(request: httpx2.Request) -> httpx2.Response:
+            nonlocal requests
+            requests += 1
+            if requests > _MOST_REQUESTS:
+                raise failure("InvalidAnswer", f"{about} has more pages than a repository can have")
             url = URL(str(request.url), encoded=True)
             headers = {"Accept": "application/json"}
-            # The library drops it too when it follows a redirect elsewhere. This is the line that makes sure.
+            # The library drops it too when it follows a redirect elsewhere, but not when it follows a `Link`.
             if "authorization" in request.headers and url.origin() == origin:
                 headers["Authorization"] = request.headers["authorization"]
             counted()
             found = await self._client.ask("GET", url, about, headers, most=_ANSWER, when_large=alone)
+            if found.status == 429 or found.status >= 500:
+                # Not for the library: it would sleep and ask again, in a thread that nobody can wake.
+                raise not_now(found, about)
+            commits.extend(found.headers.getall("X-Repo-Commit", ()))
             kept = [(name, found.headers[name]) for name in _HEADERS_KEPT if name in found.headers]
             return httpx2.Response(found.status, headers=kept, content=found.body, request=request)
 
         try:
             return await bridge.call(ask, send, self._pool)
         except HfHubHTTPError as error:
-            raise _explained(error, repo, about) from None
+            raise explained(error, repo.id, repo.revision, about) from None
         except MeasureError:
             raise
         except Exception:  # noqa: BLE001 - what the library makes of an answer of any shape; its text may hold the answer
@@ -189,52 +211,14 @@ def _scope(token: str | None) -> str:
     return hashlib.sha256(token.encode()).hexdigest() if token else "anonymous"
 
 
-def _listing_of(info: ModelInfo) -> Listing:
-    if info.siblings is None:
-        raise ValueError("no files")
-    return Listing(str(info.sha or ""), tuple((str(file.rfilename), file.size) for file in info.siblings))
-
-
-def _facts(listing: Listing, source: Source) -> ModelFacts:
-    """How much of a repository the downloader will take: all of it but what its filters leave out."""
-    sizes, model = [], shown(source.public_uri)
-    for path, size in listing.files:
-        if source.selects(path):
-            if type(size) is not int or size < 0:
-                raise failure("InvalidAnswer", f"the Hub does not tell the size of every file of {model}")
-            sizes.append(size)
-    total = sum(sizes)
-    if total > _MOST_BYTES:
-        raise failure("InvalidAnswer", f"the Hub tells impossible sizes for the files of {model}")
-    revision = listing.sha if _COMMIT.fullmatch(listing.sha) else ""
-    return ModelFacts(bytes=total, files=len(sizes), largest=max(sizes, default=0), revision=revision)
-
-
-def _explained(error: HfHubHTTPError, repo: Repo, about: str) -> MeasureError:
-    """The Hub's answer in our words. The library's own would show its body and headers."""
-    status = error.response.status_code
-    if status in (401, 403):
-        return failure(
-            "Unauthorized",
-            f"hf://{repo.id} is private or gated, or does not exist; if it exists, write its size into the annotation "
-            "pullsizer.dev/model-size, or ask an administrator to allow a token for the namespace",
-        )
-    if status == 404 and isinstance(error, RevisionNotFoundError):
-        revision = Source(repo.revision or "main").public_uri  # a query pasted behind it is part of it
-        return failure("NotFound", f"hf://{repo.id} has no revision {shown(revision)}")
-    if status == 404:
-        return failure("NotFound", f"{about} has no model {shown(repo.id)}")
-    if status == 429:
-        return failure("RateLimited", f"{about} asked for fewer questions for a while", _wait(error.response.headers))
-    if status >= 500:
-        wait = _wait(error.response.headers)
-        return failure("SourceUnavailable", f"{about} answered with an error of its own (HTTP {status})", wait)
-    return failure("InvalidAnswer", f"{about} answered with HTTP {status}")
-
-
-def _wait(headers: httpx2.Headers) -> float | None:
-    """Seconds, within reason, by either header that the Hub documents."""
-    if "retry-after" in headers:
-        return retry_after(headers["retry-after"])
-    limit = parse_ratelimit_headers(headers)
-    return retry_after(str(limit.reset_in_seconds)) if limit is not None and limit.remaining == 0 else None
+def _listed(api: HfApi, repo: Repo, token: str | None) -> Listing:
+    """In a thread: a repository's files, by the library."""
+    who = token or False
+    try:
+        tree = of_tree(api.list_repo_tree(repo.id, recursive=True, revision=repo.revision, token=who))
+    except HfHubHTTPError as error:
+        # The Hub names its errors. Who does not, and lets us in, does not know the question.
+        if error.response.status_code in (401, 403) or "x-error-code" in error.response.headers:
+            raise
+        return of_info(api.model_info(repo.id, files_metadata=True, revision=repo.revision, token=who))
+    return Listing(repo.revision if repo.revision and repo.pinned else "", tree)

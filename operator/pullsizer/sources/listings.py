@@ -5,20 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 _KEPT: Final = 30.0
 """Seconds: services that are applied together ask together; a minute later the branch may have moved."""
 _MOST_FILES: Final = 200_000
 """Over all that is kept; some 200 bytes each."""
 
+Way: TypeAlias = Literal["xet", "lfs", "plain"]
+"""How a Hub offers a file: from Xet's store, from that of Git LFS, or from the Git repository itself."""
+File: TypeAlias = tuple[str, int | None, Way | None]
+"""Path, bytes and way, the last two as far as the Hub told them."""
+
 
 @dataclass(frozen=True)
 class Listing:
-    """A repository at a revision: its commit, and its files with their sizes as far as the Hub told them."""
+    """A repository at a revision: its commit, if the Hub told it, and its files."""
 
-    sha: str
-    files: tuple[tuple[str, int | None], ...]
+    commit: str
+    files: tuple[File, ...]
 
 
 @dataclass(eq=False)
@@ -36,11 +41,16 @@ class Listings:
         self._asked: dict[Hashable, _Question] = {}  # the oldest first
         self._files = 0
 
-    async def get(self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, Listing]]) -> Listing:
-        """The listing for a key. Failures are not kept: their callers know when to ask again."""
+    async def get(
+        self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, Listing]], *, anew: bool = False
+    ) -> Listing:
+        """The listing for a key. Failures are not kept: their callers know when to ask again.
+
+        :param anew: what is kept is no answer; what is on its way is
+        """
         loop = asyncio.get_running_loop()
         question = self._asked.get(key)
-        if question is None or loop.time() >= question.until:
+        if question is None or loop.time() >= question.until or (anew and question.task.done()):
             self._drop(key)
             question = self._asked[key] = _Question(loop.time() + _KEPT, loop.create_task(ask()))
         question.waiting += 1

@@ -59,8 +59,10 @@ def test_the_policy_says_who_may_be_asked_and_bounds_what_is_given(run: Command,
 
 
 def test_credentials_of_the_shell_are_used_only_if_asked_for(run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    listing = b'{"sha": "abc", "siblings": [{"rfilename": "a.bin", "size": 7}]}'
-    with serve({"/api/models/team/model/revision/main": listing, "/api/models/team/model": listing}) as (url, asked):
+    with serve({"/api/models/team/model/tree/main": b'[{"type": "file", "path": "a", "oid": "1", "size": 7}]'}) as (
+        url,
+        asked,
+    ):
         monkeypatch.setenv("HF_TOKEN", "hf_sesame")
         policy = f"sources: {{huggingFace: {{endpoint: '{url}'}}}}"
         run("size", "hf://team/model", "--config", "-", stdin=policy)

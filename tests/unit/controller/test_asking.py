@@ -72,7 +72,7 @@ class World:
     @property
     def asked(self) -> list[str]:
         """The models that the Hub was asked about, by their numbers."""
-        return [path.rpartition("-")[2] for _, path, _ in self.hub.asked]
+        return [path.removesuffix("/tree/main").rpartition("-")[2] for _, path, _ in self.hub.asked]
 
 
 @asynccontextmanager
@@ -118,6 +118,8 @@ async def test_a_used_up_limit_holds_up_nothing_but_that_hub() -> None:
         found.want(file)
         await found.until(lambda: found.known(LARGE, file))
         assert found.measuring.answer(LARGE, model(7)) is None
+        assert found.measuring.held(Waiter(LARGE, model(7).uri))
+        assert not found.measuring.held(Waiter(LARGE, model(0).uri))
         assert sum(path.startswith("/api") for _, path, _ in found.hub.asked) == 4
 
 

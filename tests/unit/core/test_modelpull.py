@@ -110,6 +110,8 @@ FACTS = st.builds(
     archive=ARCHIVE,
     revision=st.text(max_size=10),
     etag=st.text(max_size=10),
+    largest_by_xet=st.none() | st.integers(0, 1 << 50),
+    largest_by_lfs=st.none() | st.integers(0, 1 << 50),
 )
 FAILURE = st.builds(
     Failure, reason=st.text(max_size=10), message=st.text(max_size=20), retry_after=st.integers(0, 9999)
@@ -139,6 +141,7 @@ GOOD = model_status(SOURCE, Measurement(ModelFacts(10, 1, 10), 5.0))
         {**GOOD, "bytes": None},
         {**GOOD, "bytes": float("inf")},
         {**GOOD, "archive": "rar"},
+        {**GOOD, "largestByXet": "much"},
         {**GOOD, "measuredAt": None},
         {key: value for key, value in GOOD.items() if key != "source"},
         {**GOOD, "failure": {"reason": "X"}},

@@ -7,7 +7,8 @@ from aiohttp import ClientSession
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.stubs.hub import FILES, HubStub, Shape, siblings, sizes
+from tests.stubs.hub import FILES, HubStub
+from tests.stubs.repository import Shape, siblings, sizes
 
 
 @given(files=st.integers(1, 200), largest=st.integers(0, 10**12), part=st.floats(0, 1))

@@ -13,7 +13,8 @@ from pullsizer.model import ModelFacts, Source
 from pullsizer.policy import SourceRules
 from pullsizer.sources.huggingface import parse
 from pullsizer.sources.measure import Measurer
-from tests.stubs.hub import TOKEN, HubStub, sha_of, shapes
+from tests.stubs.hub import TOKEN, HubStub
+from tests.stubs.repository import Shape, sha_of, shapes
 
 from .conftest import Serve, hub_access, rules_for
 
@@ -42,7 +43,11 @@ async def test_a_secret_in_a_uri_is_in_no_message(measurer: Measurer, rules: Sou
 async def test_a_model_is_as_big_as_all_its_files(measurer: Measurer, rules: SourceRules, repo: str) -> None:
     shape = SHAPES[repo]
     assert await measurer.measure(Source(f"hf://{repo}"), rules=rules) == ModelFacts(
-        bytes=shape.bytes, files=shape.files, largest=shape.largest, revision=sha_of(f"{repo}@0")
+        bytes=shape.bytes,
+        files=shape.files,
+        largest=shape.largest,
+        largest_by_xet=shape.largest,
+        largest_by_lfs=0,
     )
 
 
@@ -72,8 +77,8 @@ async def test_the_library_asks_the_documented_question(measurer: Measurer, rule
     await measurer.measure(Source(f"hf://stub/model-1:{sha}"), rules=rules)
     await measurer.measure(Source("hf://stub/model-1"), rules=rules)
     assert [path for _, path, _ in hub.asked] == [
-        f"/api/models/stub/model-1/revision/{sha}",
-        "/api/models/stub/model-1",
+        f"/api/models/stub/model-1/tree/{sha}",
+        "/api/models/stub/model-1/tree/main",
     ]
 
 
@@ -84,6 +89,8 @@ async def test_the_library_asks_the_documented_question(measurer: Measurer, rule
         ("hf://stub/private", "Unauthorized", "private or gated, or does not exist"),
         ("hf://stub/status-403", "Unauthorized", "private or gated, or does not exist"),
         ("hf://stub/status-404", "NotFound", "no model 'stub/status-404'"),
+        ("hf://stub/locked", "Unauthorized", "is gated"),
+        ("hf://stub/circle", "InvalidAnswer", "more pages"),
         ("hf://stub/model-1:no-such-branch", "NotFound", "no revision 'no-such-branch'"),
         ("hf://stub/status-429", "RateLimited", "fewer questions"),
         ("hf://stub/status-500", "SourceUnavailable", "HTTP 500"),
@@ -150,12 +157,15 @@ async def test_a_commit_never_changes(measurer: Measurer, rules: SourceRules, hu
     assert hub.asked == []
 
 
-async def test_a_branch_changes_when_it_is_moved(measurer: Measurer, rules: SourceRules, hub: HubStub) -> None:
+async def test_a_branch_changes_when_its_files_do(measurer: Measurer, rules: SourceRules, hub: HubStub) -> None:
     source = Source("hf://stub/model-1")
     facts = await measurer.measure(source, rules=rules)
     assert await measurer.unchanged(source, facts, rules=rules)
-    hub.moved["stub/model-1"] += 1
+    hub.models["stub/model-1"] = Shape(bytes=5_000, files=3, largest=3_000)
+    hub.asked.clear()
     assert not await measurer.unchanged(source, facts, rules=rules)
+    assert (await measurer.measure(source, rules=rules)).bytes == 5_000
+    assert len(hub.asked) == 1  # what was just listed is measured
 
 
 async def test_the_library_has_no_other_way_out(measurer: Measurer, rules: SourceRules, hub: HubStub) -> None:

@@ -14,6 +14,8 @@ from tests.stubs.hub import RETRY_AFTER, TOKEN, HubStub
 
 from .conftest import Listener, Serve, hub_access, rules_for
 
+FILES = [{"type": "file", "path": "x", "oid": "1", "size": 5}]
+
 
 async def refused(measurer: Measurer, uri: str, rules: SourceRules, token: str | None = None) -> MeasureError:
     with pytest.raises(MeasureError) as caught:
@@ -23,7 +25,7 @@ async def refused(measurer: Measurer, uri: str, rules: SourceRules, token: str |
 
 async def test_a_token_goes_to_the_hub_and_to_nobody_else(measurer: Measurer, serve: Serve) -> None:
     async def elsewhere(_: web.Request) -> web.Response:
-        return web.json_response({"id": "a/b", "sha": "a" * 40, "siblings": [{"rfilename": "x", "size": 5}]})
+        return web.json_response(FILES, headers={"Link": f'<{other.url("/next")}>; rel="prev"'})
 
     other = await serve(elsewhere)
 
@@ -67,13 +69,11 @@ async def test_redirects_are_few_and_lead_to_web_servers(measurer: Measurer, ser
 @pytest.mark.parametrize(
     "body",
     [
-        "", "null", "[]", "{}", "[" * 100_000, "not json", '{"id": 1}', '{"id": "a/b", "siblings": 5}',
-        '{"id": "a/b", "siblings": [{}]}', '{"id": "a/b", "siblings": [{"rfilename": "x", "size": -1}]}',
-        '{"id": "a/b", "siblings": [{"rfilename": "x", "size": 1e300}]}',
-        '{"id": "a/b", "siblings": [{"rfilename": "x", "size": true}]}',
-        '{"id": "a/b", "siblings": [{"rfilename": "x", "size": "5"}]}',
-        '{"id": "a/b", "siblings": [{"rfilename": "x", "size": 9223372036854775808}]}',
-        '{"id": "a/b", "createdAt": "yesterday", "siblings": []}',
+        "", "null", "[]", "{}", "[" * 100_000, "not json", "5", '{"id": 1}', "[[]]", "[{}]", '[{"type": "file"}]',
+        '[{"type": "directory", "path": "x", "oid": "1"}]', '[{"type": "file", "path": "x", "size": 5}]',
+        *(f'[{{"type": "file", "path": "x", "oid": "1", "size": {size}}}]'
+          for size in ("-1", "1e300", "true", '"5"', "9223372036854775808")),
+        '[{"type": "file", "path": "x", "oid": "1", "size": 5, "lfs": 5}]',
     ],
 )  # fmt: skip
 async def test_odd_answers_are_said_to_be_odd(measurer: Measurer, serve: Serve, body: str) -> None:
@@ -85,13 +85,18 @@ async def test_odd_answers_are_said_to_be_odd(measurer: Measurer, serve: Serve, 
 
 
 async def test_what_a_hub_calls_a_commit_is_kept_only_if_it_looks_like_one(measurer: Measurer, serve: Serve) -> None:
-    async def hub(_: web.Request) -> web.Response:
-        return web.json_response({"id": "a/b", "sha": "<script>", "siblings": []})
+    told = iter(["<script>", "a" * 40, "a" * 40])
 
-    site = await serve(hub)
-    facts = await measurer.measure(Source("hf://a/b"), rules=rules_for(site.url("")))
+    async def hub(_: web.Request) -> web.Response:
+        return web.json_response(FILES, headers={"X-Repo-Commit": next(told)})
+
+    rules = rules_for((await serve(hub)).url(""))
+    facts = await measurer.measure(Source("hf://a/b"), rules=rules)
     assert facts.revision == ""
-    assert not await measurer.unchanged(Source("hf://a/b"), facts, rules=rules_for(site.url("")))
+    assert not await measurer.unchanged(Source("hf://a/b"), facts, rules=rules)
+    facts = await measurer.measure(Source("hf://a/b"), rules=rules)
+    assert facts.revision == "a" * 40
+    assert await measurer.unchanged(Source("hf://a/b"), facts, rules=rules)
 
 
 async def test_an_endpoint_that_is_none_is_said_to_be_none(measurer: Measurer) -> None:
@@ -101,8 +106,8 @@ async def test_an_endpoint_that_is_none_is_said_to_be_none(measurer: Measurer) -
 
 
 async def test_large_listings_are_measured_side_by_side(measurer: Measurer, serve: Serve) -> None:
-    files = [{"rfilename": f"{index:060}", "size": index} for index in range(20_000)]
-    body = json.dumps({"id": "a/b", "sha": "a" * 40, "siblings": files}).encode()
+    files = [{"type": "file", "path": f"{index:060}", "oid": "1", "size": index} for index in range(20_000)]
+    body = json.dumps(files).encode()
 
     async def hub(_: web.Request) -> web.Response:
         return web.Response(body=body, content_type="application/json")

@@ -103,7 +103,7 @@ async def test_who_waits_for_the_same_listing_is_not_cancelled_with_another(meas
     async def slow(_: web.Request) -> web.Response:
         asked.set()
         await go.wait()
-        return web.json_response({"id": "a/b", "siblings": [{"rfilename": "x", "size": 5}]})
+        return web.json_response([{"type": "file", "path": "x", "size": 5, "oid": "1"}])
 
     rules = rules_for((await serve(slow)).url(""))
     first, second = (asyncio.ensure_future(measurer.measure(Source("hf://a/b"), rules=rules)) for _ in range(2))

@@ -21,7 +21,7 @@ from .conftest import Serve, Site, rules_for
 async def site(serve: Serve, bundle: Path) -> Site:
     async def answer(request: web.Request) -> web.Response:
         if request.path.startswith("/api/"):
-            return web.json_response({"id": "a/b", "siblings": [{"rfilename": "x", "size": 5}]})
+            return web.json_response([{"type": "file", "path": "x", "oid": "1", "size": 5}])
         return web.Response(body=b"abc")
 
     return await serve(answer, server_context(bundle))
