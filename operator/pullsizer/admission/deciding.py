@@ -56,32 +56,11 @@ class Sizing:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What becomes of a pod.
-
-    :param operations: the patch; empty where the pod stays as it is
-    :param sizings: of each pull container; empty where the policy or an annotation keeps us from looking
-    :param problems: annotations of the pod that were left out
-    :param mode: in force for this pod
-    :param known: whether there was an answer, positive or negative, on all that the decision asks for
-    :param unsafe: why the patch may not be sent, where it may not
-    """
-
-    outcome: Outcome
-    operations: Sequence[Operation] = ()
-    sizings: tuple[Sizing, ...] = ()
-    problems: tuple[Problem, ...] = ()
-    mode: Mode = "Auto"
-    known: bool = True
-    unsafe: UnsafePatch | None = None
-
-
-@dataclass(frozen=True)
-class _Pod:
-    """What is read of a pod once."""
+class Question:
+    """A pod that is ours to size, and what is read of it once."""
 
     namespace: str
-    json: Json
+    pod: Json
     pulls: tuple[PullContainer, ...]
     owner: Owner | None
     overrides: Overrides
@@ -89,6 +68,27 @@ class _Pod:
     @property
     def service(self) -> tuple[str, str, str] | None:
         return (self.namespace, self.owner.kind, self.owner.service) if self.owner else None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of a pod.
+
+    :param operations: the patch; empty where the pod stays as it is
+    :param sizings: of each pull container; empty where the policy or an annotation keeps us from looking
+    :param problems: annotations of the pod that were left out
+    :param mode: in force for this pod
+    :param unsafe: why the patch may not be sent, where it may not
+    :param unknown: what was asked, where there was no answer yet, positive or negative, on some of it
+    """
+
+    outcome: Outcome
+    operations: Sequence[Operation] = ()
+    sizings: tuple[Sizing, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    mode: Mode = "Auto"
+    unsafe: UnsafePatch | None = None
+    unknown: Question | None = None
 
 
 def decide_pod(pod: Json, namespace: str, caches: Caches) -> Verdict:
@@ -111,30 +111,22 @@ def decide_pod(pod: Json, namespace: str, caches: Caches) -> Verdict:
     mode = overrides.mode or caches.policy.mode
     if mode == "Disabled":
         return Verdict("disabled", problems=problems, mode=mode)
-    return _decided(_Pod(namespace, pod, pulls, owner, overrides), mode, problems, caches)
+    return _decided(Question(namespace, pod, pulls, owner, overrides), mode, problems, caches)
 
 
-def is_known(pod: Json, namespace: str, caches: Caches) -> bool:
-    """Whether there is an answer by now on all that a decision on the pod asks for."""
-    metadata = pod.get("metadata") or {}
-    asked, _ = parse_overrides(metadata.get("annotations"))
-    owner = owner_of(metadata.get("labels") or {})
-    overrides = _with_general(asked, namespace, owner, caches)
-    return _known(_Pod(namespace, pod, tuple(pull_containers(pod, caches.kserve)), owner, overrides), caches)
-
-
-def _known(pod: _Pod, caches: Caches) -> bool:
-    owner = pod.owner
+def is_known(question: Question, caches: Caches) -> bool:
+    """Whether there is an answer by now on all that the decision asks for."""
+    owner = question.owner
     if owner is not None and owner.kind == LLM_INFERENCE_SERVICE:
         # its overrides come with its ModelPull
-        sources_in_sight = any(source.measurable for pull in pod.pulls for source in pull.sources)
-        if sources_in_sight and not caches.knows_service((pod.namespace, owner.kind, owner.service)):
+        sources_in_sight = any(source.measurable for pull in question.pulls for source in pull.sources)
+        if sources_in_sight and not caches.knows_service((question.namespace, owner.kind, owner.service)):
             return False
-    if pod.overrides.model_size is not None:
+    if question.overrides.model_size is not None:
         return True
     return all(
-        caches.knowledge(pod.namespace, source_key(source), pod.service) is not None
-        for pull in pod.pulls
+        caches.knowledge(question.namespace, source_key(source), question.service) is not None
+        for pull in question.pulls
         for source in pull.sources
         if source.measurable
     )
@@ -149,21 +141,22 @@ def _with_general(asked: Overrides, namespace: str, owner: Owner | None, caches:
     return asked.over(general) if general else asked
 
 
-def _decided(pod: _Pod, mode: Mode, problems: tuple[Problem, ...], caches: Caches) -> Verdict:
-    known = _known(pod, caches)
-    spec = pod.json["spec"]
-    earlier = read(pod.json)
+def _decided(question: Question, mode: Mode, problems: tuple[Problem, ...], caches: Caches) -> Verdict:
+    pod = question.pod
+    unknown = None if is_known(question, caches) else question
+    spec = pod["spec"]
+    earlier = read(pod)
     notes: dict[str, Any] = {}
     operations: list[Operation] = []
     decided: dict[int, Resources] = {}
     sizings = []
     left_alone = False
     all_resources = pod_resources(spec)
-    for pull in pod.pulls:
+    for pull in question.pulls:
         container = spec["initContainers"][pull.index]
-        inputs = _inputs(pod, pull, all_resources, caches)
+        inputs = _inputs(question, pull, all_resources, caches)
         digest = _digest(inputs, caches.policy_digest)
-        if already_sized(pod.json, pull.name, container, digest):
+        if already_sized(pod, pull.name, container, digest):
             sizings.append(Sizing(inputs, None))
             continue
         decision = decide(inputs)
@@ -181,7 +174,7 @@ def _decided(pod: _Pod, mode: Mode, problems: tuple[Problem, ...], caches: Cache
         notes[pull.name] = entry(inputs.current, decision, digest)
 
     def verdict(outcome: Outcome, operations: Sequence[Operation] = (), unsafe: UnsafePatch | None = None) -> Verdict:
-        return Verdict(outcome, operations, tuple(sizings), problems, mode, known, unsafe)
+        return Verdict(outcome, operations, tuple(sizings), problems, mode, unsafe, unknown)
 
     if mode != "Auto":
         return verdict("recommended")
@@ -190,38 +183,38 @@ def _decided(pod: _Pod, mode: Mode, problems: tuple[Problem, ...], caches: Cache
     for index in decided:
         operations += token_mount_operations(index, spec, spec["initContainers"][index])
     # What an earlier call noted of the pod's other pulls stays; anything else is not ours to pass on.
-    others = {pull.name for pull in pod.pulls} - notes.keys()
+    others = {pull.name for pull in question.pulls} - notes.keys()
     kept = {name: item for name, item in earlier.items() if name in others}
-    operations += annotation_operations(pod.json.get("metadata") or {}, render({**notes, **kept}))
+    operations += annotation_operations(pod.get("metadata") or {}, render({**notes, **kept}))
     try:
-        check(pod.json, operations, decided)
+        check(pod, operations, decided)
     except UnsafePatch as error:
         return verdict("unsafe_patch", unsafe=error)
     return verdict("left_alone" if left_alone and not decided else "sized", operations)
 
 
-def _inputs(pod: _Pod, pull: PullContainer, resources: PodResources, caches: Caches) -> Inputs:
+def _inputs(question: Question, pull: PullContainer, resources: PodResources, caches: Caches) -> Inputs:
     return Inputs(
         container=pull,
-        knowledge=tuple(_knowledge(pod, source, caches) for source in pull.sources),
+        knowledge=tuple(_knowledge(question, source, caches) for source in pull.sources),
         policy=caches.policy,
         current=resources.inits[pull.index][0],
-        overrides=pod.overrides,
-        limit_ranger=set_by_limit_ranger((pod.json.get("metadata") or {}).get("annotations"), pull.name),
+        overrides=question.overrides,
+        limit_ranger=set_by_limit_ranger((question.pod.get("metadata") or {}).get("annotations"), pull.name),
         headroom=resources.headroom(pull.index),
         qos=resources.qos(),
         beside=resources.beside(pull.index),
         pod_level=resources.whole,
-        limits=caches.limits(pod.namespace),
+        limits=caches.limits(question.namespace),
         kserve=caches.kserve,
-        quota=caches.quota(pod.namespace),
+        quota=caches.quota(question.namespace),
         node_disk=caches.node_disk,
         node_memory=caches.node_memory,
     )
 
 
-def _knowledge(pod: _Pod, source: Source, caches: Caches) -> Knowledge | None:
-    found = caches.knowledge(pod.namespace, source_key(source), pod.service)
+def _knowledge(question: Question, source: Source, caches: Caches) -> Knowledge | None:
+    found = caches.knowledge(question.namespace, source_key(source), question.service)
     if found is None and not source.measurable:
         return Failure("UnsupportedSource", f"{source.scheme}:// is not measured")
     return found

@@ -9,7 +9,7 @@ from typing import Final, get_args
 
 from pullsizer.admission import metrics
 from pullsizer.admission.caches import Caches
-from pullsizer.admission.deciding import Outcome, Verdict, decide_pod, is_known
+from pullsizer.admission.deciding import Outcome, Question, Verdict, decide_pod, is_known
 from pullsizer.admission.patch import Operation
 from pullsizer.admission.remembered import Answer, Remembered, pod_of
 from pullsizer.admission.review import Request
@@ -44,8 +44,8 @@ class Mutator:
 
     async def _answer(self, request: Request) -> Answer:
         verdict = decide_pod(request.object, request.namespace, self._caches)
-        if not verdict.known and self._may_wait(request):
-            await self._wait(request)
+        if verdict.unknown is not None and self._may_wait(request):
+            await self._wait(verdict.unknown)
             # By all that is in force now: the policy may have changed as well.
             verdict = decide_pod(request.object, request.namespace, self._caches)
         if verdict.unsafe is not None:
@@ -64,12 +64,12 @@ class Mutator:
             and not self._waiters.breaker(request.namespace).open
         )
 
-    async def _wait(self, request: Request) -> None:
+    async def _wait(self, question: Question) -> None:
         begin = time.perf_counter()
         with metrics.WAITING.track_inprogress():
             answered = await self._waiters.until(
-                request.namespace,
-                lambda: is_known(request.object, request.namespace, self._caches),
+                question.namespace,
+                lambda: is_known(question, self._caches),
                 self._caches.policy.wait_for_size,
             )
         metrics.WAIT_SECONDS.labels("yes" if answered else "no").observe(time.perf_counter() - begin)
@@ -84,7 +84,7 @@ def _answer(verdict: Verdict) -> Answer:
         *(_SIZED_OF[decision.basis] for decision in decisions),
         _OUTCOME[verdict.outcome],
     )
-    return Answer(verdict.operations, counts, lasting=verdict.known)
+    return Answer(verdict.operations, counts, lasting=verdict.unknown is None)
 
 
 def failed_open() -> None:

@@ -12,8 +12,8 @@ from pullsizer.cli.exits import OK, UNANSWERED, BadInput
 from pullsizer.cli.measuring import Asking
 from pullsizer.cli.models import load_models
 from pullsizer.cli.plan_output import UNANSWERED_OUTCOMES, as_data, patches, show
-from pullsizer.cli.planning import Planned, Subject, plan, sources, subjects, tell
-from pullsizer.model import Failure, Source
+from pullsizer.cli.planning import Asked, Planned, Subject, asked, plan, subjects
+from pullsizer.model import Failure
 
 PlanFormat = Literal["table", "json", "yaml", "patch"]
 
@@ -57,16 +57,16 @@ def _without_answer(planned: Planned) -> bool:
 def _learn(found: Sequence[Subject], context: Context, models: Sequence[str], asking: Asking | None) -> bool:
     """Make known what was given, then what stores say of the rest; whether one of those could not be measured."""
     given = load_models(models)
-    unknown: list[tuple[str, Source]] = []
-    for namespace, source, known in sources(found, context):
-        knowledge = given.find(source)
+    unknown: list[Asked] = []
+    for one in asked(found, context):
+        knowledge = given.find(one.source)
         if knowledge is not None:
-            tell(context, namespace, source, knowledge)
-        elif not known:
-            unknown.append((namespace, source))
+            one.tell(context.caches, knowledge)
+        elif not one.is_known(context.caches):
+            unknown.append(one)
     if asking is None:
         return False
-    measured = asking.measure((source for _, source in unknown), context.caches.policy.sources)
-    for namespace, source in unknown:
-        tell(context, namespace, source, measured[source])
+    measured = asking.measure((one.source for one in unknown), context.caches.policy.sources)
+    for one in unknown:
+        one.tell(context.caches, measured[one.source])
     return any(isinstance(knowledge, Failure) for knowledge in measured.values())

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from pullsizer.admission.caches import Caches
 from pullsizer.admission.deciding import Sizing, Verdict, decide_pod
 from pullsizer.cli.context import Context
 from pullsizer.cli.documents import Object
@@ -112,25 +113,41 @@ def _carry_over(item: Object, namespace: str, context: Context) -> None:
     )
 
 
-def sources(found: Iterable[Subject], context: Context) -> Iterator[tuple[str, Source, bool]]:
-    """All that is pulled: namespace, source, and whether something is known of it yet."""
-    pulled: dict[tuple[str, Source], None] = {}
+@dataclass(frozen=True)
+class Asked:
+    """Something that is pulled, and for whom."""
+
+    namespace: str
+    owner: Owner | None
+    source: Source
+
+    def is_known(self, caches: Caches) -> bool:
+        """Whether something is known of it, be it a failure."""
+        service = (self.namespace, self.owner.kind, self.owner.service) if self.owner else None
+        return caches.knowledge(self.namespace, source_key(self.source), service) is not None
+
+    def tell(self, caches: Caches, knowledge: Knowledge) -> None:
+        """Make it known, as a ModelPull of the service does. What is told last counts."""
+        name = f"told-{self.owner.kind}-{self.owner.service}" if self.owner else "told"
+        spec = {"serviceRef": {"kind": self.owner.kind, "name": self.owner.service}} if self.owner else {}
+        caches.put_model_pull(
+            {
+                "metadata": {"namespace": self.namespace, "name": f"{name}-{source_key(self.source)}"},
+                "spec": spec,
+                "status": {"models": [model_status(self.source, Measurement(knowledge, time.time()))]},
+            }
+        )
+
+
+def asked(found: Iterable[Subject], context: Context) -> list[Asked]:
+    """All that is pulled, each once for a service."""
+    pulled: dict[Asked, None] = {}
     for subject in found:
         with _valid(f"Pod {subject.namespace}/{subject.name}"):
             pulls = list(pull_containers(subject.pod, context.caches.kserve))
-        pulled |= {(subject.namespace, source): None for pull in pulls for source in pull.sources}
-    for namespace, source in pulled:
-        yield namespace, source, context.caches.knowledge(namespace, source_key(source)) is not None
-
-
-def tell(context: Context, namespace: str, source: Source, knowledge: Knowledge) -> None:
-    """Make something known, as a ModelPull's status does."""
-    context.caches.put_model_pull(
-        {
-            "metadata": {"namespace": namespace, "name": f"told-{source_key(source)}"},
-            "status": {"models": [model_status(source, Measurement(knowledge, time.time()))]},
-        }
-    )
+        owner = replace(subject.owner, component="") if subject.owner else None
+        pulled |= {Asked(subject.namespace, owner, source): None for pull in pulls for source in pull.sources}
+    return list(pulled)
 
 
 def plan(found: Iterable[Subject], context: Context) -> list[Planned]:

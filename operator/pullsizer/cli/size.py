@@ -17,7 +17,7 @@ from pullsizer.cli.exits import OK, UNANSWERED
 from pullsizer.cli.measuring import Asking
 from pullsizer.cli.models import written as model_written
 from pullsizer.cli.plan_output import amounts, because, size_words
-from pullsizer.cli.planning import tell
+from pullsizer.cli.planning import Asked
 from pullsizer.kserve_pods import pulling_pod
 from pullsizer.model import Failure, Knowledge, ModelFacts, Source
 from pullsizer.policy import Policy
@@ -57,7 +57,7 @@ def _decision(source: Source, knowledge: Knowledge, context: Context) -> Decisio
     """What the pull gets in a pod that has nothing else; None where it is not known how big it is."""
     if isinstance(knowledge, Failure):
         return None
-    tell(context, _NAMESPACE, source, knowledge)
+    Asked(_NAMESPACE, None, source).tell(context.caches, knowledge)
     filters = {"STORAGE_ALLOW_PATTERNS": source.allow, "STORAGE_IGNORE_PATTERNS": source.ignore}
     environment = {name: json.dumps(patterns) for name, patterns in filters.items() if patterns}
     verdict = decide_pod(pulling_pod(source.uri, environment, context.kserve), _NAMESPACE, context.caches)

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from pullsizer.model import ModelFacts, Source
+from pullsizer.modelpull import Measurement, model_status
 from tests.unit.cli.command import Command
 from tests.unit.cli.served import serve
 from tests.unit.cli.services import inference_service, llm_service, text
@@ -135,6 +137,19 @@ def test_no_resources_that_would_be_valid_is_exit_code_3(run: Command, model: Pa
     printed = run("plan", "-f", "-", "--model", model, stdin=text(inference_service(), *around))
     assert printed.code == 3
     assert "left alone: no resources would be valid" in printed.out
+
+
+def test_what_was_given_counts_before_what_a_model_pull_says(run: Command, model: Path) -> None:
+    source = Source("hf://team/model")
+    pull = {
+        "kind": "ModelPull",
+        "metadata": {"name": "m"},
+        "spec": {"serviceRef": {"kind": "InferenceService", "name": "qwen"}},
+        "status": {"models": [model_status(source, Measurement(ModelFacts(7, 1, 7), 1))]},
+    }
+    stdin = text(inference_service(), pull)
+    assert "7 B in 1 file" in run("plan", "-f", "-", stdin=stdin).out
+    assert "59.0 GB in 28 files" in run("plan", "-f", "-", "--model", model, stdin=stdin).out
 
 
 # -- measuring --------------------------------------------------------------------------------------------------------
