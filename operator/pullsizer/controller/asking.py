@@ -82,6 +82,10 @@ class Asking:
             question.asking = True
             self._put(question, self._lanes.of(question), urgency)
 
+    def held(self, question: Question) -> bool:
+        """Whether it waits for its turn at a Hub, which the Hub's request limit can make long."""
+        return question in self._turns and self._lanes.of(question).hub is not None
+
     def joined(self, question: Question, namespace: str) -> None:
         """Another namespace waits for the question: it is asked when the first of them has its turn."""
         self._turns.join(question, namespace)

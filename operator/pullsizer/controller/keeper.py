@@ -200,6 +200,7 @@ class Keeper:
             generation=existing["metadata"]["generation"],
             endpoint=policy.sources.hugging_face.endpoint,
             now=self._clock(),
+            held=self._measuring.held(waiter),
         )
         if status == previous:
             return

@@ -129,6 +129,10 @@ class Measuring:
             return common.measurement
         return own.measurement
 
+    def held(self, waiter: Waiter) -> bool:
+        """Whether something that the waiter asks for waits for its turn at a Hub."""
+        return any(map(self._asking.held, self._asked.get(waiter, ())))
+
     # -- which questions answer a wish ---------------------------------------------------------------------------------
 
     def _join_all(self, waiter: Waiter) -> None:

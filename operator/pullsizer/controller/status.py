@@ -26,6 +26,10 @@ Json = Mapping[str, Any]
 
 HISTORY: Final = 10
 _UNKNOWN: Final = "unknown"
+_HELD: Final = (
+    "more is new than the Hub may be asked at once (sources.huggingFace.requestsPer5Minutes), so it takes longer"
+)
+"""Without a number: how many come before it changes all the time, and each change would be a write."""
 _KSERVE_RESOURCES: Final = Resources({CPU: 100, MEMORY: 100 << 20}, {CPU: 1000, MEMORY: 1 << 30})
 
 
@@ -74,16 +78,18 @@ def status_of(
     generation: int,
     endpoint: str,
     now: float,
+    held: bool = False,
 ) -> dict[str, Any]:
     """The status.
 
     :param previous: the one before, whose history goes on and whose conditions keep their times
     :param endpoint: of the Hub that was asked; facts are another Hub's no more when it changes
+    :param held: whether a source without an answer waits for its turn at a Hub
     """
     models = [model_status(source, answer) for source, answer in zip(sources, answers, strict=True) if answer]
     history = _history(previous, observed)
     conditions = [
-        _measured(sources, answers),
+        _measured(sources, answers, held=held),
         _sized(decision),
         _healthy(history[-1] if history else None),
     ]
@@ -127,13 +133,14 @@ def _column(decision: Decision, resource: str) -> str:
     return "/".join(write(amount, resource) for amount in sides if amount is not None) or "-"
 
 
-def _measured(sources: tuple[Source, ...], answers: Sequence[Measurement | None]) -> dict[str, str]:
+def _measured(sources: tuple[Source, ...], answers: Sequence[Measurement | None], *, held: bool) -> dict[str, str]:
     failures = [answer.knowledge for answer in answers if answer and isinstance(answer.knowledge, Failure)]
     if failures:
         return _condition("Measured", "False", failures[0].reason, failures[0].message)
     missing = sum(answer is None for answer in answers)
     if missing:
-        return _condition("Measured", "Unknown", "Measuring", f"{missing} of {len(sources)} sources not answered yet")
+        text = f"{missing} of {len(sources)} sources not answered yet"
+        return _condition("Measured", "Unknown", "Measuring", f"{text}; {_HELD}" if held else text)
     facts = [answer.knowledge for answer in answers if answer and isinstance(answer.knowledge, ModelFacts)]
     size, files = human(sum(item.bytes for item in facts)), sum(item.files for item in facts)
     return _condition("Measured", "True", "Measured", f"{size} in {files} {'file' if files == 1 else 'files'}")

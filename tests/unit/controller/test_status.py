@@ -35,6 +35,12 @@ def outcome(number: int, result: str = "Succeeded", code: int = 0) -> Outcome:
     return Outcome(f"id-{number}", f"pod-{number}", result, code, at, at, {"limits": {"memory": "1Gi"}})  # type: ignore[arg-type]
 
 
+def test_a_model_that_waits_for_the_hubs_request_limit_says_so() -> None:
+    message = condition(status(None, held=True), "Measured")["message"]
+    assert message.startswith("1 of 1 sources not answered yet; ")
+    assert "sources.huggingFace.requestsPer5Minutes" in message
+
+
 def test_a_measured_model_is_measured_and_sized() -> None:
     found = status(KNOWN)
     assert condition(found, "Measured")["status"] == "True"
