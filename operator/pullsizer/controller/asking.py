@@ -71,8 +71,8 @@ class Asking:
         self._lanes.set_rules(policy.sources)
         self._wake.set()
 
-    def ask(self, question: Question, urgency: Urgency = Urgency.NEW) -> None:
-        """Now, as soon as its turn comes."""
+    def ask(self, question: Question, urgency: int = Urgency.NEW, *, first: bool = False) -> None:
+        """Now, as soon as its turn comes; `first` for one that had a turn in vain."""
         if question.timer is not None:
             question.timer.cancel()
             question.timer = None
@@ -80,7 +80,10 @@ class Asking:
             self._unwanted(question)
         elif not question.asking:
             question.asking = True
-            self._put(question, self._lanes.of(question), urgency)
+            lane = self._lanes.of(question)
+            self._turns.put(question, lane, urgency, question.tenants, first=first)
+            MEASURE_WAITING.labels(lane.kind).inc()
+            self._wake.set()
 
     def held(self, question: Question) -> bool:
         """Whether it waits for its turn at a Hub, which the Hub's request limit can make long."""
@@ -89,11 +92,6 @@ class Asking:
     def joined(self, question: Question, namespace: str) -> None:
         """Another namespace waits for the question: it is asked when the first of them has its turn."""
         self._turns.join(question, namespace)
-        self._wake.set()
-
-    def _put(self, question: Question, lane: Lane, urgency: int, *, first: bool = False) -> None:
-        self._turns.put(question, lane, urgency, question.tenants, first=first)
-        MEASURE_WAITING.labels(lane.kind).inc()
         self._wake.set()
 
     def schedule(self, question: Question) -> None:
@@ -154,7 +152,8 @@ class Asking:
                     found, failed = await self._measure(question, rules)
         except MeasureError as error:  # its Hub wants a rest, which is no failure of this question
             self._lanes.pause(turn.lane, error.retry_after)
-            self._put(question, turn.lane, turn.urgency, first=True)
+            question.asking = False
+            self.ask(question, turn.urgency, first=True)
             return
         finally:
             permission.close()

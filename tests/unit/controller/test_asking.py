@@ -162,6 +162,17 @@ async def test_a_hub_that_wants_a_rest_gets_one_and_no_failure_is_told() -> None
         assert len(found.asked) == 100 + in_vain
 
 
+async def test_who_goes_away_during_a_rest_leaves_nothing_behind() -> None:
+    before = waiting("hub")
+    async with world(1000) as found:
+        found.hub.busy = 1
+        waiter = found.want(model(1))
+        await found.until(lambda: found.hub.asked)
+        found.measuring.forget(waiter)
+        await found.until(lambda: not found.measuring._questions)
+        assert waiting("hub") == before
+
+
 async def test_a_rest_of_one_account_is_not_that_of_strangers() -> None:
     private = Source("hf://stub/private")
     async with world(1000) as found:
