@@ -23,6 +23,8 @@ from pullsizer.admission.note import MAXIMUM
 from pullsizer.model import Failure, Knowledge, ModelFacts, Source
 from pullsizer.modelpull import Measurement, model_status
 from pullsizer.names import SIZING
+from pullsizer.pulls import pull_containers
+from pullsizer.quantity import parse
 
 Json = dict[str, Any]
 
@@ -64,19 +66,25 @@ def told(case: str) -> Caches:
     }
     for item in documents(case, "cluster.yaml"):
         if item["kind"] == "Node":  # which the controller reads; the webhook is told the largest
-            data |= {f"largest-{resource}": text for resource, text in item["status"]["allocatable"].items()}
+            for resource, text in item["status"]["allocatable"].items():
+                key = f"largest-{resource}"
+                data[key] = max(text, data.get(key, "0"), key=lambda amount: parse(amount, "memory"))
         else:
             put[item["kind"]](item)
     caches.put_accepted({"data": data})
-    for item in _model_pulls(case):
+    for item in _model_pulls(case, caches):
         caches.put_model_pull(item)
     return caches
 
 
-def _model_pulls(case: str) -> Iterator[Json]:
+def _model_pulls(case: str, caches: Caches) -> Iterator[Json]:
     found = json.loads((FOLDER / case / "model.json").read_text())
     for number, model in enumerate(found if isinstance(found, list) else [found]):
-        source = Source(model.pop("uri"), tuple(model.pop("allow", ())), tuple(model.pop("ignore", ())))
+        if "uri" in model:
+            sources = [Source(model.pop("uri"), tuple(model.pop("allow", ())), tuple(model.pop("ignore", ())))]
+        else:  # of whatever is pulled
+            pulls = pull_containers(read(case, "pod.yaml"), caches.kserve)
+            sources = [source for pull in pulls for source in pull.sources]
         knowledge: Knowledge
         if failure := model.pop("failure", None):
             knowledge = Failure(failure["reason"], failure["message"], failure["retryAfter"])
@@ -84,7 +92,7 @@ def _model_pulls(case: str) -> Iterator[Json]:
             knowledge = ModelFacts(**model)
         yield {
             "metadata": {"namespace": NAMESPACE, "name": f"model-{number}"},
-            "status": {"models": [model_status(source, Measurement(knowledge, 1_800_000_000))]},
+            "status": {"models": [model_status(source, Measurement(knowledge, 1_800_000_000)) for source in sources]},
         }
 
 
