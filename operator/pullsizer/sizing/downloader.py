@@ -27,8 +27,11 @@ _BOUNDED: Final = {
 """With these, and HIGH_PERFORMANCE off, Xet 1.5 was measured to stay small; with it on it does not heed them."""
 _MAY_LACK_XET: Final = (None, "v0.15")
 """Releases of which it is not known that their image holds hf-xet. Without it files in Xet's store come as LFS's do."""
-_ONE_BY_ONE: Final = replace(table.PLAIN, workers=1, how="plain requests, one file after another")
-"""Plain requests beside hf_transfer: while that is on, files come one after another (huggingface_hub 0.32)."""
+_ONE_BY_ONE: Final = replace(
+    table.PLAIN, workers=1, how="plain requests, one file after another", file_seconds=table.TRANSFER.file_seconds
+)
+"""Plain requests beside hf_transfer: while that is on, files come one after another (huggingface_hub 0.32), and small
+ones, with which its seconds for a file were measured, are left to plain requests."""
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _VERSION: Final = re.compile(r":v?(0\.\d+)(?:\.|$)")
 _MOST_CONCURRENCY: Final = 64

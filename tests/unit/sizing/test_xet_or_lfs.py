@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pullsizer.model import ModelFacts, Source
@@ -96,6 +96,7 @@ environments = st.sampled_from([{}, KSERVE_ENVIRONMENT, TUNED, NO_XET, {"HF_HUB_
 releases = st.sampled_from((None, "v0.15", "v0.16", "v0.19", "v0.20", "hub-2"))
 
 
+@example(sizes=[(1, "plain")] * 100, environment=NO_XET, release="v0.20")  # less bytes than files to speak of
 @given(
     sizes=st.lists(st.tuples(st.integers(0, 20 * GI), st.sampled_from(("xet", "lfs", "plain"))), min_size=1),
     environment=environments,
