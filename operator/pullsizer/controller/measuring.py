@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from pullsizer.account import NOBODY, Account
 from pullsizer.controller.asking import Asking
-from pullsizer.controller.credentials import Found, may_use, named_by_secret
+from pullsizer.controller.credentials import Found, endpoint_mark, mark_of, may_use, named_by_secret
 from pullsizer.controller.lanes import Lanes
 from pullsizer.controller.questions import Asks, Question, Waiter, other_answers
 from pullsizer.controller.seeds import Seeds
@@ -165,16 +165,23 @@ class Measuring:
         return _reason(common) in _REFUSED and may_use(common.source, namespace, self._asking.policy.sources)
 
     def _known(self, namespace: str, source: Source) -> Question | None:
-        """A question on behalf of the namespace, as whomever, that was answered with facts of the same endpoint."""
-        found = self._questions.get((source_key(source), namespace), {})
-        return next((item for item in found.values() if item.facts and item.endpoint == source.endpoint), None)
+        """A question on behalf of the namespace, as whomever, that was answered with facts.
+
+        At the same endpoint: where the question itself names none, a Secret may have, and its scope tells.
+        """
+        mark = endpoint_mark(source.endpoint)
+        for question in self._questions.get((source_key(source), namespace), {}).values():
+            known = question.measurement
+            if known is not None and question.facts is not None and mark_of(known.scope) == mark:
+                return question
+        return None
 
     def _ask(self, waiter: Waiter, source: Source, namespace: str, account: Account) -> Question:
         questions = self._questions[source_key(source), namespace]
         question = questions.get((source.endpoint, account))
         if question is None:
             seed = self._seeds.take(source_key(source), namespace, source.endpoint)
-            question = Question(source, namespace, account, source.endpoint, seed)
+            question = Question(source, namespace, account, seed)
             questions[source.endpoint, account] = question
             question.waiters[waiter] = None
             if question.measurement is None:
@@ -197,7 +204,6 @@ class Measuring:
         found = await self._finds(source, namespace, account, self._asking.policy.sources)
         if found.stranger and not self._on_behalf(namespace, source, account):
             raise found.refused  # strangers were asked before
-        question.endpoint = found.source.endpoint
         return found
 
     def _tell(self, question: Question) -> None:

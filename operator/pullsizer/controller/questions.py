@@ -45,7 +45,6 @@ class Question:
 
     :param namespace: on whose behalf it is asked; none for strangers, whose answers are everybody's
     :param account: as whom it is asked, within the namespace
-    :param endpoint: of the store that was asked on the user's word: the source's, or what a Secret turned out to name
     :param measurement: the answer, if there is one
     :param failures: tries that failed since the last that did not
     :param asking: it waits for its turn, or is being asked
@@ -54,7 +53,6 @@ class Question:
     source: Source
     namespace: str = ""
     account: Account = NOBODY
-    endpoint: str = ""
     measurement: Measurement | None = None
     failures: int = 0
     asking: bool = False

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from pullsizer.account import NOBODY, Account
-from pullsizer.controller.credentials import Found, may_use
+from pullsizer.controller.credentials import Found, endpoint_mark, may_use
 from pullsizer.controller.measuring import Measuring
 from pullsizer.controller.questions import Waiter
 from pullsizer.errors import MeasureError
@@ -32,13 +32,16 @@ class World:
         )
 
     async def _find(self, source: Source, namespace: str, account: Account, rules: SourceRules) -> Found:
-        found: Access | MeasureError = Access(f"{namespace}/") if source.endpoint else STRANGER
+        if self.endpoint and not source.endpoint:
+            source = replace(source, endpoint=self.endpoint)
+        mark = endpoint_mark(source.endpoint)
+        found: Access | MeasureError = Access(f"{namespace}/{mark}") if mark else STRANGER
         if may_use(source, namespace, rules):
             found = self.secrets.get(account, found)
         if isinstance(found, MeasureError):
             raise found
-        if self.endpoint and not source.endpoint:
-            source = replace(source, endpoint=self.endpoint)
+        if mark not in found.scope:
+            found = replace(found, scope=found.scope + mark)
         return Found(found, source, MeasureError("NoCredentials", "nothing to ask with", 900))
 
     async def until(self, condition: Callable[[], object]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pullsizer.account import NOBODY, Account, Storage
+from pullsizer.controller.credentials import endpoint_mark
 from pullsizer.controller.questions import Waiter
 from pullsizer.errors import MeasureError
 from pullsizer.model import Failure, ModelFacts, Source
@@ -132,7 +133,7 @@ class TestEndpoints:
         async with world(hub) as found:
             found.measuring.want(ONE, [AT_MINIO])
             mine = await found.answer(source=AT_MINIO)
-            assert mine.scope == "models/"
+            assert mine.scope.startswith("models/@")
             found.measuring.want(OTHER, [BUCKET])
             assert (await found.answer("other", BUCKET)).scope == "anonymous"
         assert hub.endpoints == [MINIO, ""]
@@ -188,6 +189,15 @@ class TestRestarts:
             found.measuring.seed("models", source_key(BUCKET), seed)
             found.measuring.want(ONE, [BUCKET])
             assert found.measuring.answer("models", BUCKET) == seed
+        assert hub.asked == []
+
+    async def test_nor_when_a_pod_shows_the_endpoint_that_a_secret_named(self, hub: Hub) -> None:
+        async with world(hub, policy=allowed()) as found:
+            seed = Measurement(FACTS, found.now, f"models/uid/7{endpoint_mark(MINIO)}")
+            found.measuring.seed("models", source_key(BUCKET), seed)
+            found.measuring.want(ONE, [BUCKET])
+            found.measuring.want(ONE, [AT_MINIO], TRAINER)
+            assert found.measuring.answer("models", AT_MINIO, TRAINER) == seed
         assert hub.asked == []
 
     async def test_nor_are_facts_that_it_learnt_as_a_stranger(self, hub: Hub) -> None:
