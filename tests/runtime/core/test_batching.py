@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from classifier_runtime.core.batching import Turns
 from hypothesis import given
 from hypothesis import strategies as st
+
+from classifier_runtime.core.batching import Turns
 
 LENGTHS = st.integers(1, 600)
 

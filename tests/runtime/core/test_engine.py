@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
+
 from classifier_runtime.core.engine import Batch, Engine
 from classifier_runtime.core.job import Computed, Floats, Item
 from classifier_runtime.errors import DeadlineExceeded, ModelFailed, NotReady, OutOfMemory, Overloaded

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from classifier_runtime.core.labels import labels_of
 from hypothesis import given
 from hypothesis import strategies as st
+
+from classifier_runtime.core.labels import labels_of
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from classifier_runtime.core.options import ALIASES, DEFAULT, NAMES, Options, with_options
-from classifier_runtime.errors import InvalidRequest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from classifier_runtime.core.options import ALIASES, DEFAULT, NAMES, Options, with_options
+from classifier_runtime.errors import InvalidRequest
 
 
 def test_a_later_word_wins_and_the_rest_stays() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
 from classifier_runtime.core import scoring
 from classifier_runtime.core.job import Floats
 from classifier_runtime.core.labels import Labels
 from classifier_runtime.errors import ModelFailed
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 LOGITS = hnp.arrays(
     np.float32, hnp.array_shapes(min_dims=2, max_dims=3, max_side=6), elements=st.floats(-90, 90, width=32)
