@@ -61,8 +61,22 @@ def registry(services: Services, api: KubeApi, versions: Mapping[str, str]) -> k
     return found
 
 
+class _Nothing(kopf.DiffBaseStorage):
+    """Nobody asks what changed since: no object is copied to be compared, and nothing could be written to one."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        return kopf.BodyEssence()
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        pass
+
+
 def settings() -> kopf.OperatorSettings:
     found = kopf.OperatorSettings()
+    found.persistence.diffbase_storage = _Nothing()
     found.posting.enabled = False  # our Events say what we want to say
     found.scanning.disabled = True  # it would list and watch the definitions of everything, megabytes of schemas
     # Bookmarks come once a minute: silence for longer is a connection that died.
