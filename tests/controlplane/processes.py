@@ -162,6 +162,8 @@ class Processes:
                     process.popen.wait(GRACE)
             process.popen.kill()
             process.popen.wait()
+        # Not left to the warden, whose time is bounded: there may be a hundred thousand files, and a busy disk.
+        shutil.rmtree(self.folder, ignore_errors=True)
         assert self._warden.stdin is not None
         self._warden.stdin.close()
         self._warden.wait(2 * warden.PATIENCE)
