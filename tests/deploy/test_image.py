@@ -151,5 +151,5 @@ def test_the_image_holds_no_torch_no_tests_and_no_installer(installed: Path) -> 
 
 def test_the_image_stays_small(installed: Path) -> None:
     size = sum(file.lstat().st_size for file in installed.rglob("*") if not file.is_symlink())
-    # 200 MiB when written, of which the Kubernetes client is 110.
-    assert size < 240 * MEBIBYTE
+    # 241 MiB when written, of which the Kubernetes client is 126, obstore 16, and Pygments, which rich wants, 10.
+    assert size < 260 * MEBIBYTE
