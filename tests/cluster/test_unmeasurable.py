@@ -15,7 +15,6 @@ pytestmark = pytest.mark.needs_own_plane
 REASONS = {
     "metadata-address": ("http://169.254.169.254/latest/meta-data", "AddressNotAllowed"),
     "private": ("hf://stub/private", "Unauthorized"),
-    "limited": ("hf://stub/status-429", "RateLimited"),
     "broken": ("hf://stub/status-500", "SourceUnavailable"),
     "gigabyte": ("hf://stub/gigabyte", "InvalidAnswer"),
     "silent": ("hf://stub/never", "Timeout"),

@@ -60,6 +60,8 @@ class GivenModel(_Given):
     largest: Bytes | None = None
     archive: Archive = ""
     unpacked: Bytes = 0
+    largest_by_xet: Bytes | None = None
+    largest_by_lfs: Bytes | None = None
     revision: str = ""
     etag: str = ""
     basis: Basis = "measured"
@@ -100,6 +102,8 @@ class GivenModel(_Given):
             largest=largest,
             archive=self.archive,
             unpacked=self.unpacked,
+            largest_by_xet=self.largest_by_xet,
+            largest_by_lfs=self.largest_by_lfs,
             revision=self.revision,
             etag=self.etag,
             basis=self.basis,
@@ -126,11 +130,13 @@ def facts_written(knowledge: Knowledge) -> dict[str, Any]:
         "revision": knowledge.revision,
         "etag": knowledge.etag,
     }
+    by_way = {"largestByXet": knowledge.largest_by_xet, "largestByLfs": knowledge.largest_by_lfs}
     return {
         "bytes": knowledge.bytes,
         "files": knowledge.files,
         "largest": knowledge.largest,
         **{key: value for key, value in optional.items() if value},
+        **{key: value for key, value in by_way.items() if value is not None},
         "basis": knowledge.basis,
     }
 
