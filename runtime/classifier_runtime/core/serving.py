@@ -1,0 +1,158 @@
+"""The one model of a process, as all protocols see it: what is known of it, whether it takes requests, its limits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from classifier_runtime.core.job import Instance, Job, Result
+from classifier_runtime.core.labels import Labels
+from classifier_runtime.core.options import Options
+from classifier_runtime.core.scoring import Problem
+from classifier_runtime.errors import NotReady, TooLarge
+
+# A character of UTF-8 takes at most four bytes: most texts need not be encoded to know that they are short enough.
+_CHARACTER = 4
+
+
+class State(Enum):
+    """What a process is doing."""
+
+    STARTING = "starting"
+    READY = "ready"
+    LEAVING = "leaving"
+    """Told to end: not ready for probes, so that no new clients come, while those who still do are served."""
+    ENDING = "ending"
+    """Nothing new is taken; what was taken is finished."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Of a loaded model.
+
+    :param task: `text-classification`, `token-classification`, `image-classification`
+    :param max_tokens: of one text; 0 for images
+    """
+
+    task: str
+    labels: Labels
+    problem: Problem | None = None
+    max_tokens: int = 0
+
+    @property
+    def images(self) -> bool:
+        return self.task == "image-classification"
+
+    @property
+    def tokens(self) -> bool:
+        return self.task == "token-classification"
+
+    @property
+    def scalar(self) -> bool:
+        """Whether the answer is a number for itself, not a class: regression, and models with one label."""
+        return self.problem == "regression" or len(self.labels) == 1
+
+    @property
+    def multi_label(self) -> bool:
+        return self.problem == "multi_label_classification" and len(self.labels) > 1
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of one request.
+
+    :param seconds: after which nobody waits for its answer any more
+    """
+
+    instances: int
+    text_bytes: int
+    seconds: float
+
+
+class Classifies(Protocol):
+    """`core.service.Service`, as far as it is used here."""
+
+    async def classify(self, job: Job) -> Result: ...
+
+
+class Serving:
+    """What protocols ask.
+
+    :param options: in force where a request says nothing
+    :param offsets: whether basic answers on tokens say where each is in the text
+    :param observe: told of each result
+    """
+
+    def __init__(
+        self,
+        name: str,
+        options: Options,
+        limits: Limits,
+        *,
+        offsets: bool = False,
+        observe: Callable[[Sequence[Instance], Result], None] = lambda _, __: None,
+    ) -> None:
+        self.name = name
+        self.options = options
+        self.limits = limits
+        self.offsets = offsets
+        self.state = State.STARTING
+        self.broken: Callable[[], str | None] = lambda: None
+        """Why the device will never answer again; None while it does."""
+        self._observe = observe
+        self._facts: Facts | None = None
+        self._service: Classifies | None = None
+
+    def loaded(self, facts: Facts, service: Classifies) -> None:
+        """From now on the model answers."""
+        self._facts, self._service = facts, service
+        if self.state is State.STARTING:
+            self.state = State.READY
+
+    @property
+    def ready(self) -> bool:
+        """What readiness probes are told."""
+        return self.state is State.READY and self.broken() is None
+
+    @property
+    def facts(self) -> Facts:
+        """:raises NotReady: nothing is known yet"""
+        if self._facts is None:
+            raise self.not_ready()
+        return self._facts
+
+    def not_ready(self) -> NotReady:
+        """In KServe's words, which clients may look for."""
+        return NotReady(f"Model with name {self.name} is not ready.")
+
+    async def classify(self, instances: Sequence[Instance]) -> Result:
+        """:raises RequestError: why there is no answer"""
+        service = self._service
+        if service is None or self.state is State.ENDING:
+            raise self.not_ready()
+        self._check(instances)
+        deadline = asyncio.get_running_loop().time() + self.limits.seconds
+        result = await service.classify(Job(instances, deadline))
+        self._observe(instances, result)
+        return result
+
+    def _check(self, instances: Sequence[Instance]) -> None:
+        limits = self.limits
+        if len(instances) > limits.instances:
+            raise TooLarge(
+                f"{len(instances)} instances in one request; send at most {limits.instances}, or raise --max_instances"
+            )
+        for place, instance in enumerate(instances):
+            for text in (instance.text, instance.text_pair):
+                if (
+                    text is not None
+                    and len(text) * _CHARACTER > limits.text_bytes
+                    and len(text.encode("utf-8", "replace")) > limits.text_bytes
+                ):
+                    raise TooLarge(
+                        f"instance {place}: the text has more than {limits.text_bytes} bytes; the model reads only its "
+                        "beginning: send less of it, or raise --max_text_bytes"
+                    )

@@ -1,0 +1,123 @@
+"""HTTP by aiohttp: a request read, its handler found, its answer or its error written, and all of it counted.
+
+No `web.Application`: its router, middlewares and signals take as long as everything here together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestPayloadError
+
+from classifier_runtime import metrics
+from classifier_runtime.core.serving import Serving, State
+from classifier_runtime.errors import InvalidRequest, ModelFailed, RequestError, TooLarge
+from classifier_runtime.protocols import errors
+from classifier_runtime.protocols.http import NoSuchPath, Request, Response, Route, Router, WrongMethod
+
+log = logging.getLogger(__name__)
+
+_GONE: Final = 499
+"""In metrics: the client went before its answer, as nginx writes it."""
+_ENCODINGS: Final = ("", "identity", "gzip", "deflate")
+_NOTHING: Final[Mapping[str, str | list[str]]] = {}
+_LONGEST_ID: Final = 256
+
+
+class Front:
+    """:param most_bytes: of a body, unpacked
+    :param log_requests: a line for each
+    """
+
+    def __init__(self, serving: Serving, routes: Iterable[Route], *, most_bytes: int, log_requests: bool) -> None:
+        self._serving = serving
+        self._router = Router(serving.name, routes)
+        self._most_bytes = most_bytes
+        self._log_requests = log_requests
+
+    def server(self, keepalive_seconds: float) -> web.Server:
+        return web.Server(
+            self._answer,
+            request_factory=self._request,
+            handler_cancellation=True,
+            access_log=None,
+            keepalive_timeout=keepalive_seconds,
+        )
+
+    def _request(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+        """As aiohttp makes one, but for the size."""
+        return web.BaseRequest(
+            message, payload, protocol, writer, task, asyncio.get_running_loop(), client_max_size=self._most_bytes
+        )
+
+    async def _answer(self, http: web.BaseRequest) -> web.Response:
+        began = time.perf_counter()
+        protocol: str | None = None
+        status = _GONE
+        try:
+            try:
+                path, _, query = http.raw_path.partition("?")
+                route, args = self._router.find(http.method, path)
+                protocol = route.protocol
+                body = await self._body(http) if http.body_exists else b""
+                request = Request(http.headers, _query(query) if query else _NOTHING, args, body)
+                response = await route.handler(request)
+            except (RequestError, NoSuchPath, WrongMethod) as error:
+                response = errors.response(error)
+            except Exception:  # whatever it is: a client gets an answer, and the log what it was
+                log.exception("a request failed", extra={"path": http.path})
+                response = errors.response(ModelFailed("an error of the server's own; its log says more"))
+            status = response.status
+        finally:
+            if protocol is not None:
+                seconds = time.perf_counter() - began
+                metrics.request(protocol, status, seconds)
+                if self._log_requests:
+                    _log(http, protocol, status, seconds)
+        return self._written(http, response)
+
+    async def _body(self, http: web.BaseRequest) -> bytes:
+        encoding = http.headers.get("Content-Encoding", "").lower()
+        if encoding not in _ENCODINGS:
+            raise InvalidRequest(f"the body is packed by {encoding!r}; send it plain, or by gzip or deflate")
+        try:
+            return await http.read()
+        except web.HTTPRequestEntityTooLarge:
+            raise TooLarge(
+                f"the body has more than {self._most_bytes} bytes; send less, or raise --max_request_bytes"
+            ) from None
+        except RequestPayloadError:
+            raise InvalidRequest("the body is cut, or not packed as its Content-Encoding says") from None
+
+    def _written(self, http: web.BaseRequest, response: Response) -> web.Response:
+        headers = {"Content-Type": response.content_type, **response.headers}
+        name = http.headers.get("x-request-id")
+        if name is not None and len(name) <= _LONGEST_ID and name.isascii() and name.isprintable():
+            headers["x-request-id"] = name
+        written = web.Response(body=response.body, status=response.status, headers=headers)
+        if self._serving.state in (State.LEAVING, State.ENDING):
+            written.force_close()
+        return written
+
+
+def _query(text: str) -> dict[str, str | list[str]]:
+    found = parse_qs(text, keep_blank_values=True)
+    return {key: values[0] if len(values) == 1 else values for key, values in found.items()}
+
+
+def _log(http: web.BaseRequest, protocol: str, status: int, seconds: float) -> None:
+    log.info(
+        "request",
+        extra={
+            "protocol": protocol,
+            "code": status,
+            "milliseconds": round(seconds * 1000, 3),
+            "request_id": http.headers.get("x-request-id"),
+        },
+    )

@@ -1,0 +1,195 @@
+"""The server: HTTP from the first moment, ready when the model is, and an end that loses no request."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from aiohttp import web
+
+from classifier_runtime import metrics
+from classifier_runtime.backends.base import Backend
+from classifier_runtime.core.engine import Engine
+from classifier_runtime.core.service import Service
+from classifier_runtime.core.serving import Facts, Limits, Serving, State
+from classifier_runtime.errors import ModelRefused
+from classifier_runtime.front import Front
+from classifier_runtime.protocols import health, huggingface, v1
+from classifier_runtime.protocols.cloudevents import Naming
+from classifier_runtime.protocols.http import Route
+from classifier_runtime.settings import Settings
+from classifier_runtime.tasks.base import Task
+
+log = logging.getLogger(__name__)
+
+FINISH_SECONDS: Final = 20.0
+"""For what was taken, after the drain: with its 5 s it is within the 30 s that Kubernetes gives a pod to end."""
+SWITCH_SECONDS: Final = 0.0005
+"""After which a thread that computes gives the interpreter to the one that answers; 5 ms is Python's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model, warm.
+
+    :param batch_tokens: the budget of a batch
+    :param queue_tokens: that may wait
+    :param about: for `classifier_model_info`
+    """
+
+    facts: Facts
+    task: Task[Any]
+    backend: Backend
+    batch_tokens: int
+    queue_tokens: int
+    about: dict[str, str] = field(default_factory=dict)
+
+
+class Server:
+    """One process's.
+
+    :param load: makes the model, in a thread; it may take minutes
+    """
+
+    def __init__(self, settings: Settings, load: Callable[[Settings], Loaded], naming: Naming | None = None) -> None:
+        self.settings = settings
+        self._load = load
+        self.serving = Serving(
+            settings.model_name,
+            settings.options,
+            Limits(settings.max_instances, settings.max_text_bytes, settings.request_timeout_seconds),
+            offsets=settings.return_offsets_mapping,
+            observe=metrics.result,
+        )
+        self._naming = naming or Naming()
+        self._front = Front(
+            self.serving,
+            self._routes(),
+            most_bytes=settings.max_request_bytes,
+            log_requests=settings.enable_latency_logging,
+        )
+        self._runner = web.ServerRunner(
+            self._front.server(settings.timeout_keep_alive), shutdown_timeout=FINISH_SECONDS
+        )
+        self._engine: Engine | None = None
+        self._service: Service | None = None
+        self.port = 0
+        """Of HTTP, once started."""
+
+    def _routes(self) -> Iterable[Route]:
+        """All protocols'."""
+        yield from health.routes(self.serving)
+        yield from v1.routes(self.serving, self._naming)
+        yield from huggingface.routes(self.serving)
+        yield from metrics.routes()
+
+    async def start(self) -> None:
+        """Listen. Live, and not ready."""
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self.settings.host, self.settings.http_port, backlog=1024)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+        log.info("listening", extra={"http_port": self.port, "model": self.serving.name})
+
+    async def load(self) -> None:
+        """:raises ModelRefused: this model cannot be served"""
+        began = time.perf_counter()
+        loaded = await _beside(lambda: self._load(self.settings))
+        engine = Engine(
+            loaded.backend, budget=loaded.batch_tokens, queue_tokens=loaded.queue_tokens, observe=metrics.batch
+        )
+        engine.start()
+        self._engine = engine
+        self._service = Service(loaded.task, engine, threads=self.settings.tokenizer_threads)
+        metrics.serving(loaded.facts.labels, engine)
+        metrics.MODEL.info({"name": self.serving.name, "task": loaded.facts.task, **loaded.about})
+        self.serving.loaded(loaded.facts, self._service)
+        seconds = time.perf_counter() - began
+        metrics.LOAD_SECONDS.set(seconds)
+        metrics.READY.set_function(lambda: self.serving.ready)
+        log.info("ready", extra={"seconds": round(seconds, 3), **loaded.about})
+
+    async def drain(self) -> None:
+        """Not ready at once, and gone when everybody has an answer."""
+        self.serving.state = State.LEAVING
+        if self._engine is not None:
+            await asyncio.sleep(self.settings.drain_seconds)
+        self.serving.state = State.ENDING
+        if self._engine is not None:
+            try:
+                await asyncio.wait_for(self._engine.drain(), FINISH_SECONDS)
+            except TimeoutError:
+                log.warning("requests are left without an answer", extra={"requests": self._engine.in_flight})
+
+    async def close(self) -> None:
+        await self._runner.cleanup()
+        if self._service is not None:
+            self._service.close()
+        if self._engine is not None:
+            self._engine.close()
+
+
+async def run(settings: Settings, load: Callable[[Settings], Loaded], naming: Naming) -> int:
+    """Serve until told to end.
+
+    :returns: the process's exit status
+    """
+    sys.setswitchinterval(SWITCH_SECONDS)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    server = Server(settings, load, naming)
+    await server.start()
+    stopped = asyncio.create_task(stop.wait())
+    loading = asyncio.create_task(server.load())
+    try:
+        await asyncio.wait((stopped, loading), return_when=asyncio.FIRST_COMPLETED)
+        if loading.done():
+            loading.result()
+            await stopped
+        log.info("leaving", extra={"seconds": settings.drain_seconds})
+        await server.drain()
+    except ModelRefused as error:
+        log.critical("%s", error)
+        return 1
+    finally:
+        loading.cancel()
+        stopped.cancel()
+        await server.close()
+    return 0
+
+
+async def _beside(work: Callable[[], Loaded]) -> Loaded:
+    """In a thread that does not keep the process from ending, as one of a pool's would."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Loaded] = loop.create_future()
+
+    def answer(result: Loaded | None, error: BaseException | None) -> None:
+        if done.done():
+            return
+        if error is not None:
+            done.set_exception(error)
+        elif result is not None:
+            done.set_result(result)
+
+    def target() -> None:
+        result, error = None, None
+        try:
+            result = work()
+        except BaseException as raised:  # noqa: BLE001 - whoever awaits it gets it
+            error = raised
+        try:
+            loop.call_soon_threadsafe(answer, result, error)
+        except RuntimeError:
+            log.debug("loaded after the end")
+
+    threading.Thread(target=target, name="load", daemon=True).start()
+    return await done

@@ -1,0 +1,71 @@
+"""Servers on real sockets, one for each test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+
+from classifier_runtime.core.serving import Facts
+from classifier_runtime.server import Server
+from classifier_runtime.settings import Settings
+from tests.runtime.server.doubles import SEQUENCE, TextBackend, loaded
+
+Start = Callable[..., Awaitable["Client"]]
+
+
+class Client:
+    """Asks one server."""
+
+    def __init__(self, server: Server, session: aiohttp.ClientSession) -> None:
+        self.server = server
+        self.session = session
+        self.url = f"http://127.0.0.1:{server.port}"
+
+    async def ask(self, path: str, body: Any = None, **given: Any) -> tuple[int, Any]:
+        """Status and JSON; a GET where there is no body, and a body that is bytes as it is."""
+        method = "GET" if body is None else "POST"
+        given["data" if isinstance(body, bytes) else "json"] = body
+        async with self.session.request(method, self.url + path, **given) as answer:
+            return answer.status, await answer.json(content_type=None)
+
+    async def predict(self, *instances: Any, **parameters: Any) -> Any:
+        """V1's predictions."""
+        status, answer = await self.ask("/v1/models/model:predict", {"instances": instances, "parameters": parameters})
+        assert status == 200, answer
+        return answer["predictions"]
+
+    async def refused(self, body: Any, path: str = "/v1/models/model:predict", **given: Any) -> tuple[int, str]:
+        """Status and sentence of an error."""
+        status, answer = await self.ask(path, body, **given)
+        assert set(answer) == {"error"}
+        return status, answer["error"]
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    """Servers of any facts, backend and settings, for the test to start."""
+    servers: list[Server] = []
+    async with aiohttp.ClientSession() as session:
+
+        async def make(
+            facts: Facts = SEQUENCE, backend: TextBackend | None = None, queue_tokens: int = 1_000_000, **said: Any
+        ) -> Client:
+            settings = Settings(host="127.0.0.1", http_port=0, **{"drain_seconds": 0, **said})
+            server = Server(settings, lambda _: loaded(facts, backend, queue_tokens=queue_tokens))
+            servers.append(server)
+            await server.start()
+            await server.load()
+            return Client(server, session)
+
+        yield make
+    for server in servers:
+        await server.close()
+
+
+@pytest.fixture
+async def client(start: Start) -> Client:
+    """Of a server of sequences with three classes."""
+    return await start()
