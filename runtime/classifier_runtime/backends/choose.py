@@ -1,0 +1,150 @@
+"""Which backend, on which device: decided once, at start, and said.
+
+CUDA is torch's: packed in half precision, else padded. On the CPU an export is OpenVINO's, unless its verdict says
+that torch is faster on this kind of CPU and torch's weights are there; without an export it is torch, packed where it
+can be.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from classifier_runtime import verdict
+from classifier_runtime.backends import convert_once, cuda
+from classifier_runtime.backends.base import Backend
+from classifier_runtime.checkpoint import OPENVINO
+from classifier_runtime.errors import ModelRefused
+from classifier_runtime.model import ModelSpec
+
+log = logging.getLogger(__name__)
+
+# `huggingface` is KServe's word for what is no vLLM: all of ours.
+BACKENDS: Final = ("auto", "huggingface", "torch", "torch-padded", "torch-packed", "openvino")
+# KServe's names, and torch's.
+DTYPES: Final = {
+    "auto": "auto",
+    "float32": "float32",
+    "float": "float32",
+    "float16": "float16",
+    "half": "float16",
+    "bfloat16": "bfloat16",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the operator said.
+
+    :param device: `auto`, `cpu`, `cuda` or `cuda:N`
+    :param backend: of `BACKENDS`; `torch` is packed where it can be
+    :param cache_dir: where an export is kept that the first start makes, of a model that brings none
+    """
+
+    device: str = "auto"
+    dtype: str = "auto"
+    backend: str = "auto"
+    threads: int | None = None
+    cache_dir: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A backend, ready.
+
+    :param fell_back: why the CPU is used although there is a GPU; None where that is not so
+    """
+
+    backend: Backend
+    reason: str
+    fell_back: str | None = None
+
+
+def load(spec: ModelSpec, wanted: Wanted) -> Chosen:
+    """:raises ModelRefused: what was asked for cannot be had; why, and the remedy"""
+    if wanted.dtype not in DTYPES:
+        raise ModelRefused(f"--dtype {wanted.dtype}: unknown; use one of {', '.join(DTYPES)}")
+    if wanted.backend not in BACKENDS:
+        raise ModelRefused(f"--backend {wanted.backend}: unknown; use one of {', '.join(BACKENDS)}")
+    device, fell_back = _device(spec, wanted)
+    dtype = DTYPES[wanted.dtype]
+    if dtype == "auto":
+        dtype = spec.dtype if device != "cpu" and spec.dtype in ("float16", "bfloat16") else "float32"
+    if device == "cpu" and (exported := _exported(spec, wanted)) is not None:
+        from classifier_runtime.backends.openvino import OpenVino  # noqa: PLC0415 - installed where there are exports
+
+        file, reason = exported
+        backend: Backend = OpenVino(spec, file, dtype=dtype, threads=wanted.threads)
+    else:
+        backend, reason = _torch(spec, wanted, device, dtype)
+    log.info("backend=%s device=%s dtype=%s reason=%r", backend.name, backend.device, dtype, reason)
+    return Chosen(backend, reason, fell_back)
+
+
+def _device(spec: ModelSpec, wanted: Wanted) -> tuple[str, str | None]:
+    kind, _, number = wanted.device.partition(":")
+    if kind not in ("auto", "cpu", "cuda") or (number and not (kind == "cuda" and number.isdecimal())):
+        raise ModelRefused(f"--device {wanted.device}: unknown; use auto, cpu, cuda or cuda:N")
+    if kind == "cuda":
+        if reason := cuda.problem(int(number or 0)):
+            raise ModelRefused(f"--device {wanted.device}: {reason}")
+        return f"cuda:{number or 0}", None
+    if kind == "cpu" or spec.weights == "openvino" or wanted.backend == "openvino" or not cuda.present():
+        return "cpu", None
+    if reason := cuda.problem():
+        log.warning("there is a GPU, and the CPU is used: %s", reason)
+        return "cpu", reason
+    return "cuda:0", None
+
+
+def _exported(spec: ModelSpec, wanted: Wanted) -> tuple[Path, str] | None:
+    """The export to use, and why; None for torch."""
+    if wanted.backend.startswith("torch"):
+        return None
+    folder: Path | None = spec.path
+    if not (spec.path / OPENVINO).is_file():
+        folder = convert_once.cached(spec, wanted.cache_dir) if wanted.cache_dir is not None else None
+    if folder is None:
+        if wanted.backend == "openvino":
+            raise ModelRefused(f"{spec.path}: no {OPENVINO}; write one with `python -m classifier_runtime export`")
+        return None
+    if find_spec("openvino") is None:
+        if wanted.backend == "openvino" or spec.weights == "openvino":
+            raise ModelRefused(
+                "openvino is not installed; use the image with it, or the model's own weights with torch"
+            )
+        return None
+    if wanted.backend == "openvino":
+        return folder / OPENVINO, "asked for"
+    found = verdict.read(folder)
+    if found is not None and found.backend.startswith("torch") and spec.weights != "openvino":
+        if found.cpu == verdict.cpu_flags() and find_spec("torch") is not None:
+            return None
+        log.info("the verdict beside the export is of another CPU, or needs torch: OpenVINO is used")
+    return folder / OPENVINO, "an export is there"
+
+
+def _torch(spec: ModelSpec, wanted: Wanted, device: str, dtype: str) -> tuple[Backend, str]:
+    if find_spec("torch") is None or find_spec("transformers") is None:
+        raise ModelRefused(
+            f"{spec.path}: no {OPENVINO}, and torch is not installed; export the model, or use the image with torch"
+        )
+    if spec.weights == "openvino":
+        raise ModelRefused(f"{spec.path}: an export without the model's own weights, which torch needs")
+    from classifier_runtime.backends.torch_packed import TorchPacked, refusal  # noqa: PLC0415 - seconds, and gigabytes
+    from classifier_runtime.backends.torch_padded import TorchPadded  # noqa: PLC0415
+
+    reason = refusal(spec, device, dtype)
+    if wanted.backend == "torch-packed" or (wanted.backend != "torch-padded" and reason is None):
+        try:
+            return TorchPacked(spec, device=device, dtype=dtype, threads=wanted.threads), "padding-free"
+        except ModelRefused as error:
+            if wanted.backend == "torch-packed":
+                raise
+            log.warning("%s", error)
+            reason = "the packed model's check failed"
+    padded = TorchPadded(spec, device=device, dtype=dtype, threads=wanted.threads)
+    return padded, "asked for" if wanted.backend == "torch-padded" else f"not packed: {reason}"

@@ -1,0 +1,120 @@
+"""`classifier_runtime export`: what a start needs to serve a model without torch, made once, ahead of time.
+
+OUT gets the OpenVINO model, the tokenizer as a backend uses it, config.json, and the verdict: which backend is fastest
+here, and with int8 what the gate measured. The verdict comes last: a folder without it was not finished.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from classifier_runtime import model as models
+from classifier_runtime import verdict
+from classifier_runtime.backends import openvino_convert, probe
+from classifier_runtime.checkpoint import OPENVINO, VERDICT
+from classifier_runtime.errors import ModelRefused
+from classifier_runtime.model import ModelSpec
+from classifier_runtime.verdict import Verdict
+
+log = logging.getLogger(__name__)
+
+COPIED: Final = ("config.json", "preprocessor_config.json", "tokenizer_config.json", "special_tokens_map.json")
+VERSIONS: Final = ("openvino", "torch", "transformers")
+
+
+def export(
+    model_dir: Path,
+    out: Path,
+    *,
+    int8: bool = False,
+    calibration: Path | None = None,
+    task: str | None = None,
+    trust_remote_code: bool = False,
+    allow_pickle: bool = False,
+    threads: int | None = None,
+    timed: bool = True,
+) -> Verdict:
+    """Writes an export; what it found out is returned, too.
+
+    :param out: a folder, made where it is not there; may be the model's own
+    :param calibration: texts, one a line or as JSON lines with `text`: for int8, half calibrates and half is the gate
+    :param timed: whether the backends are timed; without, the verdict is `openvino`
+    :raises ModelRefused: a model that OpenVINO cannot convert, or int8 that answers differently
+    """
+    if int8 != (calibration is not None):
+        raise ModelRefused(
+            "--int8 and --calibration belong together: a file of texts like those that will be classified"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    # Beside the result, so that files are moved and not copied; a reader never sees half of one.
+    with tempfile.TemporaryDirectory(dir=out, prefix=".export-") as scratch:
+        made = Path(scratch)
+        source = _with_tokenizer(model_dir, made / "source", trust_remote_code=trust_remote_code)
+        spec = models.read(source, task=task, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle)
+        converted = openvino_convert.convert(spec, made / OPENVINO)
+        gate = _quantize(spec, made / OPENVINO, calibration) if calibration is not None else None
+        seconds = probe.timings(spec, made / OPENVINO, threads) if timed and not int8 else {}
+        found = Verdict(
+            backend=probe.fastest(seconds),
+            classes=converted,
+            model=verdict.model_hash(source),
+            cpu=verdict.cpu_flags(),
+            threads=threads,
+            versions={name: version(name) for name in VERSIONS},
+            seconds=seconds,
+            int8=gate,
+        )
+        found.write(made)
+        _facts(spec, made)
+        shutil.rmtree(made / "source", ignore_errors=True)
+        (out / VERDICT).unlink(missing_ok=True)
+        for file in sorted(made.iterdir(), key=lambda file: file.name == VERDICT):
+            file.replace(out / file.name)
+    return found
+
+
+def _quantize(spec: ModelSpec, file: Path, calibration: Path) -> dict[str, float]:
+    from classifier_runtime.backends import quantize  # noqa: PLC0415 - nncf takes seconds, and only int8 needs it
+
+    return quantize.quantize(spec, file, calibration)
+
+
+def _with_tokenizer(model_dir: Path, source: Path, *, trust_remote_code: bool) -> Path:
+    """The model's folder; or one of links to it, with the tokenizer.json that it lacks."""
+    if (model_dir / "tokenizer.json").is_file() or (model_dir / "preprocessor_config.json").is_file():
+        return model_dir
+    from transformers import AutoTokenizer  # noqa: PLC0415 - only where a tokenizer is to be converted
+
+    source.mkdir()
+    for file in model_dir.iterdir():
+        if file.is_file():
+            (source / file.name).symlink_to(file.resolve())
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model_dir, trust_remote_code=trust_remote_code, local_files_only=True)
+    except (OSError, ValueError, ImportError) as error:
+        raise ModelRefused(f"{model_dir}: no tokenizer.json, and none can be made of what is there: {error}") from error
+    backend: Any = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise ModelRefused(
+            f"{model_dir}: its tokenizer is written in Python and cannot be converted to a tokenizer.json"
+        )
+    backend.save(str(source / "tokenizer.json"))
+    return source
+
+
+def _facts(spec: ModelSpec, folder: Path) -> None:
+    """What tasks need beside the weights."""
+    for name in COPIED:
+        if (spec.path / name).is_file():
+            shutil.copy(spec.path / name, folder / name)
+    if spec.tokenizer.is_file():
+        # Some files pad or cut every text to a length for ever; how long a text may be is for the model to say.
+        words = json.loads(spec.tokenizer.read_text(encoding="utf-8"))
+        words |= {"padding": None, "truncation": None}
+        (folder / "tokenizer.json").write_text(json.dumps(words, ensure_ascii=False), encoding="utf-8")
