@@ -13,10 +13,14 @@ from classifier_runtime.protocols.http import NoSuchPath, Response, WrongMethod
 _LONGEST: Final = 500
 
 
-def body(message: str) -> bytes:
-    short = message if len(message) <= _LONGEST else f"{message[:_LONGEST]}…"
+def short(message: str) -> str:
+    cut = message if len(message) <= _LONGEST else f"{message[:_LONGEST]}…"
     # What was sent may hold halves of surrogates, which are no UTF-8.
-    return orjson.dumps({"error": short.encode("utf-8", "replace").decode()})
+    return cut.encode("utf-8", "replace").decode()
+
+
+def body(message: str) -> bytes:
+    return orjson.dumps({"error": short(message)})
 
 
 def response(error: RequestError | NoSuchPath | WrongMethod) -> Response:

@@ -1,0 +1,149 @@
+"""The Open Inference Protocol (KServe V2) over gRPC."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+import grpc
+
+from classifier_runtime.core.serving import Serving
+from classifier_runtime.errors import Overloaded, RequestError, UnknownModel
+from classifier_runtime.protocols import inference_pb2 as pb
+from classifier_runtime.protocols import v2, v2_metadata
+from classifier_runtime.protocols.errors import short
+from classifier_runtime.protocols.grpc_messages import request_of, response_of
+from classifier_runtime.protocols.v2_infer import infer
+
+log = logging.getLogger(__name__)
+
+SERVICE: Final = "inference.GRPCInferenceService"
+_PROTOCOL: Final = "grpc"
+_GONE: Final = 499
+"""In metrics: the client went, or its deadline passed."""
+
+Q = TypeVar("Q")
+Context = grpc.aio.ServicerContext[Any, Any]
+Observe = Callable[[str, int, float], None]
+
+_CODES: Final = {
+    400: grpc.StatusCode.INVALID_ARGUMENT,
+    404: grpc.StatusCode.NOT_FOUND,
+    # RESOURCE_EXHAUSTED would tell the client to try again.
+    413: grpc.StatusCode.INVALID_ARGUMENT,
+    429: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    501: grpc.StatusCode.UNIMPLEMENTED,
+    503: grpc.StatusCode.UNAVAILABLE,
+    504: grpc.StatusCode.DEADLINE_EXCEEDED,
+}
+
+
+async def start(
+    serving: Serving, address: str, *, most_bytes: int, observe: Observe = lambda _, __, ___: None
+) -> tuple[grpc.aio.Server, int]:
+    """A server that listens, and its port.
+
+    :param address: `host:port`; port 0 for any free one
+    :param most_bytes: of a request, unpacked; answers have no limit
+    :param observe: told of each inference: `grpc`, the status as HTTP has it, seconds
+    :raises RuntimeError: the port is taken
+    """
+    server = grpc.aio.server(
+        options=[
+            ("grpc.max_receive_message_length", most_bytes),
+            ("grpc.max_send_message_length", -1),
+            # Two servers of one port would each get some of the requests.
+            ("grpc.so_reuseport", 0),
+        ]
+    )
+    server.add_generic_rpc_handlers((_handlers(serving, observe),))
+    port = server.add_insecure_port(address)
+    await server.start()
+    return server, port
+
+
+def _handlers(serving: Serving, observe: Observe) -> grpc.GenericRpcHandler:
+    def named(name: str, version: str = "") -> None:
+        if name != serving.name:
+            raise UnknownModel(f"Model with name {name} does not exist.")
+        v2_metadata.check_version(version, name)
+
+    async def server_live(_: pb.ServerLiveRequest) -> pb.ServerLiveResponse:
+        return pb.ServerLiveResponse(live=serving.broken() is None)
+
+    async def server_ready(_: pb.ServerReadyRequest) -> pb.ServerReadyResponse:
+        return pb.ServerReadyResponse(ready=serving.ready)
+
+    async def model_ready(request: pb.ModelReadyRequest) -> pb.ModelReadyResponse:
+        named(request.name, request.version)
+        return pb.ModelReadyResponse(ready=serving.ready)
+
+    async def server_metadata(_: pb.ServerMetadataRequest) -> pb.ServerMetadataResponse:
+        return pb.ServerMetadataResponse(**v2_metadata.server())
+
+    async def model_metadata(request: pb.ModelMetadataRequest) -> pb.ModelMetadataResponse:
+        named(request.name, request.version)
+        return pb.ModelMetadataResponse(**v2_metadata.model(serving))
+
+    async def model_infer(request: pb.ModelInferRequest) -> pb.ModelInferResponse:
+        named(request.model_name, request.model_version)
+        answer = await infer(serving, request_of(request), serving.options)
+        return response_of(answer, serving.name, request.model_version)
+
+    async def load(request: pb.RepositoryModelLoadRequest) -> pb.RepositoryModelLoadResponse:
+        named(request.triton_model_name or request.kserve_model_name)
+        if not serving.ready:
+            raise serving.not_ready()
+        return pb.RepositoryModelLoadResponse(model_name=serving.name, is_loaded=True)
+
+    async def unload(request: pb.RepositoryModelUnloadRequest) -> pb.RepositoryModelUnloadResponse:
+        named(request.triton_model_name or request.kserve_model_name)
+        raise v2.not_unloaded(serving)
+
+    return grpc.method_handlers_generic_handler(
+        SERVICE,
+        {
+            "ServerLive": _method(server_live, pb.ServerLiveRequest),
+            "ServerReady": _method(server_ready, pb.ServerReadyRequest),
+            "ModelReady": _method(model_ready, pb.ModelReadyRequest),
+            "ServerMetadata": _method(server_metadata, pb.ServerMetadataRequest),
+            "ModelMetadata": _method(model_metadata, pb.ModelMetadataRequest),
+            "ModelInfer": _method(model_infer, pb.ModelInferRequest, observe),
+            "RepositoryModelLoad": _method(load, pb.RepositoryModelLoadRequest),
+            "RepositoryModelUnload": _method(unload, pb.RepositoryModelUnloadRequest),
+        },
+    )
+
+
+def _method(
+    answer: Callable[[Q], Awaitable[Any]], request: type[Q], observe: Observe = lambda _, __, ___: None
+) -> grpc.RpcMethodHandler[Any, Any]:
+    async def call(message: Q, context: Context) -> Any:
+        began = time.perf_counter()
+        status = _GONE
+        try:
+            response = await answer(message)
+            status = 200
+        except RequestError as error:
+            status = error.status
+            after = (("retry-after", str(error.retry_after)),) if isinstance(error, Overloaded) else ()
+            await context.abort(_CODES.get(status, grpc.StatusCode.INTERNAL), short(str(error)), after)
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            status = 500
+            log.exception("a request failed", extra={"method": request.__name__})
+            await context.abort(grpc.StatusCode.INTERNAL, "an error of the server's own; its log says more")
+        finally:
+            observe(_PROTOCOL, status, time.perf_counter() - began)
+        return response
+
+    kind: Any = request
+    return grpc.unary_unary_rpc_method_handler(
+        call,
+        request_deserializer=kind.FromString,
+        response_serializer=lambda message: message.SerializeToString(),
+    )
