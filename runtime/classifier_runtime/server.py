@@ -21,7 +21,7 @@ from classifier_runtime.core.service import Service
 from classifier_runtime.core.serving import Facts, Limits, Serving, State
 from classifier_runtime.errors import ModelRefused
 from classifier_runtime.front import Front
-from classifier_runtime.protocols import health, huggingface, v1
+from classifier_runtime.protocols import grpc, health, huggingface, v1, v2
 from classifier_runtime.protocols.cloudevents import Naming
 from classifier_runtime.protocols.http import Route
 from classifier_runtime.settings import Settings
@@ -80,6 +80,7 @@ class Server:
         )
         self._engine: Engine | None = None
         self._service: Service | None = None
+        self._grpc: grpc.Listening | None = None
         self.port = 0
         """Of HTTP, once started."""
 
@@ -87,6 +88,7 @@ class Server:
         """All protocols'."""
         yield from health.routes(self.serving)
         yield from v1.routes(self.serving, self._naming)
+        yield from v2.routes(self.serving)
         yield from huggingface.routes(self.serving)
         yield from metrics.routes()
 
@@ -96,6 +98,13 @@ class Server:
         site = web.TCPSite(self._runner, self.settings.host, self.settings.http_port, backlog=1024)
         await site.start()
         self.port = self._runner.addresses[0][1]
+        if self.settings.enable_grpc:
+            self._grpc = await grpc.start(
+                self.serving,
+                f"{self.settings.host}:{self.settings.grpc_port}",
+                most_bytes=self.settings.max_request_bytes,
+                observe=metrics.request,
+            )
         log.info("listening", extra={"http_port": self.port, "model": self.serving.name})
 
     async def load(self) -> None:
@@ -128,7 +137,14 @@ class Server:
             except TimeoutError:
                 log.warning("requests are left without an answer", extra={"requests": self._engine.in_flight})
 
+    @property
+    def grpc_port(self) -> int:
+        """0 without gRPC."""
+        return 0 if self._grpc is None else self._grpc.port
+
     async def close(self) -> None:
+        if self._grpc is not None:
+            await self._grpc.stop()
         await self._runner.cleanup()
         if self._service is not None:
             self._service.close()

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import grpc
@@ -41,12 +42,22 @@ _CODES: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """A server of gRPC."""
+
+    server: grpc.aio.Server
+    port: int
+
+    async def stop(self) -> None:
+        """At once: whoever calls this has let requests finish, as it has to for HTTP."""
+        await self.server.stop(None)
+
+
 async def start(
     serving: Serving, address: str, *, most_bytes: int, observe: Observe = lambda _, __, ___: None
-) -> tuple[grpc.aio.Server, int]:
-    """A server that listens, and its port.
-
-    :param address: `host:port`; port 0 for any free one
+) -> Listening:
+    """:param address: `host:port`; port 0 for any free one
     :param most_bytes: of a request, unpacked; answers have no limit
     :param observe: told of each inference: `grpc`, the status as HTTP has it, seconds
     :raises RuntimeError: the port is taken
@@ -62,7 +73,7 @@ async def start(
     server.add_generic_rpc_handlers((_handlers(serving, observe),))
     port = server.add_insecure_port(address)
     await server.start()
-    return server, port
+    return Listening(server, port)
 
 
 def _handlers(serving: Serving, observe: Observe) -> grpc.GenericRpcHandler:

@@ -53,7 +53,7 @@ async def start() -> AsyncIterator[Start]:
         async def make(
             facts: Facts = SEQUENCE, backend: TextBackend | None = None, queue_tokens: int = 1_000_000, **said: Any
         ) -> Client:
-            settings = Settings(host="127.0.0.1", http_port=0, **{"drain_seconds": 0, **said})
+            settings = Settings(host="127.0.0.1", http_port=0, **{"drain_seconds": 0, "grpc_port": 0, **said})
             server = Server(settings, lambda _: loaded(facts, backend, queue_tokens=queue_tokens))
             servers.append(server)
             await server.start()
