@@ -1,0 +1,74 @@
+"""Classes of images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from classifier_runtime.core import scoring
+from classifier_runtime.core.job import Classified, Floats, Instance, Item
+from classifier_runtime.core.labels import Labels
+from classifier_runtime.core.scoring import Problem
+from classifier_runtime.errors import InvalidRequest, TooLarge
+from classifier_runtime.tasks import pictures
+from classifier_runtime.tasks.base import Encoded
+from classifier_runtime.tasks.classes import classified
+from classifier_runtime.tasks.pixels import Pixels
+from classifier_runtime.tasks.sequence import refuse
+
+_REASON: Final = "it is for texts, and this model classifies images"
+_OF_TEXTS: Final[Mapping[str, str]] = dict.fromkeys(
+    (
+        "aggregation_strategy",
+        "ignore_labels",
+        "stride",
+        "truncate",
+        "truncation_direction",
+        "candidate_labels",
+        "multi_label",
+        "hypothesis_template",
+    ),
+    _REASON,
+)
+# A patch of 16 x 16, which most vision transformers have, is a token.
+_PIXELS_PER_TOKEN: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """`image-classification`.
+
+    :param max_pixels: of an image as it is sent
+    """
+
+    pixels: Pixels
+    labels: Labels
+    problem: Problem | None
+    max_pixels: int = pictures.MAX_PIXELS
+
+    name = "image-classification"
+
+    def check(self, instance: Instance) -> None:
+        if instance.image is None:
+            raise InvalidRequest("this model classifies images; send one, not a text")
+        refuse(instance.options, _OF_TEXTS)
+
+    def encode(self, instances: Sequence[Instance]) -> Encoded[None]:
+        return Encoded([self._item(place, instance) for place, instance in enumerate(instances)], None)
+
+    def decode(
+        self, instances: Sequence[Instance], encoded: Encoded[None], logits: Sequence[Floats]
+    ) -> Sequence[Classified]:
+        rows = np.stack(logits)
+        scoring.check(rows)
+        return classified([instance.options for instance in instances], rows, self.labels, self.problem)
+
+    def _item(self, place: int, instance: Instance) -> Item:
+        try:
+            values = self.pixels.array(pictures.opened(instance.image or b"", self.max_pixels))
+        except (InvalidRequest, TooLarge) as error:
+            raise type(error)(f"instance {place}: {error}") from None
+        return Item({"pixel_values": values}, max(values[0].size // _PIXELS_PER_TOKEN, 1))

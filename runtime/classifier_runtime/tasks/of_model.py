@@ -1,0 +1,26 @@
+"""The task of a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from classifier_runtime.core import tokenizer_files
+from classifier_runtime.model import ModelSpec
+from classifier_runtime.tasks import pixels
+from classifier_runtime.tasks.base import Task
+from classifier_runtime.tasks.image import Images
+from classifier_runtime.tasks.sequence import Sequences
+from classifier_runtime.tasks.token import TokensOfTexts
+
+
+def task_of(spec: ModelSpec) -> Task[Any]:
+    """With its tokenizer, or how its images are made.
+
+    :raises ModelRefused: they cannot be read
+    """
+    if spec.task == "image-classification":
+        return Images(pixels.read(spec.preprocessor), spec.labels, spec.problem)
+    tokenizer = tokenizer_files.load(spec.tokenizer, spec.max_tokens)
+    if spec.task == "token-classification":
+        return TokensOfTexts(tokenizer, spec.labels, spec.input_names)
+    return Sequences(tokenizer, spec.labels, spec.problem, spec.input_names)
