@@ -15,9 +15,11 @@ from . import toolchain
 from .cluster import DEFINITION, Cluster, Document
 from .ports import HOST
 from .programs import kserve_folder
+from .versions import KSERVE
 
 NAMESPACE = "kserve"
 GROUP = "serving.kserve.io"
+_INITIALIZER = f"kserve/storage-initializer:{KSERVE}"
 LLM_KINDS = ("llminferenceservices", "llminferenceserviceconfigs")
 
 
@@ -39,8 +41,9 @@ class KServe:
         for definition in definitions:
             self._until_served(definition["spec"])
         self.cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
-        folders = ("runtimes", "storagecontainers", "llmisvcconfig")
-        self.cluster.apply([self._configuration(), *(d for folder in folders for d in self._documents(folder))])
+        folders = ("runtimes", "llmisvcconfig")
+        documents = [d for folder in folders for d in self._documents(folder)]
+        self.cluster.apply([self._configuration(), *self._storage_containers(), *documents])
 
     def register_manager(self, port: int) -> None:
         """The webhooks of `cmd/manager`: defaults, validation, and the pod mutator that adds the pull container."""
@@ -62,7 +65,7 @@ class KServe:
         return [document for document in yaml.load_all(text, loader) if document]
 
     def _configuration(self) -> Document:
-        """The shipped ConfigMap, in Standard mode and with no ingress to make."""
+        """The shipped ConfigMap, in Standard mode, with no ingress to make, and with the release's own downloader."""
         (config,) = self._documents("configmap/inferenceservice.yaml")
         config["metadata"]["namespace"] = NAMESPACE
         data = config["data"]
@@ -70,7 +73,17 @@ class KServe:
         data["deploy"] = json.dumps({"defaultDeploymentMode": "Standard"})
         ingress = json.loads(data["ingress"]) | {"disableIstioVirtualHost": True, "disableIngressCreation": True}
         data["ingress"] = json.dumps(ingress)
+        # In the repository it is `latest`; a release has its own tag.
+        initializer = json.loads(data["storageInitializer"]) | {"image": _INITIALIZER}
+        data["storageInitializer"] = json.dumps(initializer)
         return config
+
+    def _storage_containers(self) -> list[Document]:
+        """As shipped, with the image that a release puts in its place."""
+        found = self._documents("storagecontainers")
+        for item in found:
+            item["spec"]["container"]["image"] = _INITIALIZER
+        return found
 
     def _conversion(self, port: int) -> Document:
         """v1alpha1 and v1alpha2 of the LLM kinds are converted by their manager."""
