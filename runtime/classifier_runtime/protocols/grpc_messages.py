@@ -44,9 +44,10 @@ def _input(tensor: pb.ModelInferRequest.InferInputTensor, raw: bytes | None, whe
         raise InvalidRequest(f"{where}: contents must not be specified beside raw_input_contents")
     else:
         elements = v2_binary.decode(raw, where)
-    return Input(
-        tensor.name, shape_of(list(tensor.shape), len(elements), where), elements, _scalars(tensor.parameters), where
-    )
+    parameters = _scalars(tensor.parameters)
+    # REST's, which KServe's client sends here too.
+    parameters.pop("binary_data_size", None)
+    return Input(tensor.name, shape_of(list(tensor.shape), len(elements), where), elements, parameters, where)
 
 
 def _scalars(parameters: Mapping[str, pb.InferParameter]) -> dict[str, Scalar]:
