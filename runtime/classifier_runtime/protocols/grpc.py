@@ -7,12 +7,13 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import grpc
+from google.protobuf.message import DecodeError, Message
 
 from classifier_runtime.core.serving import Serving
-from classifier_runtime.errors import Overloaded, RequestError, UnknownModel
+from classifier_runtime.errors import InvalidRequest, Overloaded, RequestError, UnknownModel
 from classifier_runtime.protocols import inference_pb2 as pb
 from classifier_runtime.protocols import v2, v2_metadata
 from classifier_runtime.protocols.errors import short
@@ -26,7 +27,7 @@ _PROTOCOL: Final = "grpc"
 _GONE: Final = 499
 """In metrics: the client went, or its deadline passed."""
 
-Q = TypeVar("Q")
+Q = TypeVar("Q", bound=Message)
 Context = grpc.aio.ServicerContext[Any, Any]
 Observe = Callable[[str, int, float], None]
 
@@ -83,7 +84,7 @@ def _handlers(serving: Serving, observe: Observe) -> grpc.GenericRpcHandler:
         v2_metadata.check_version(version, name)
 
     async def server_live(_: pb.ServerLiveRequest) -> pb.ServerLiveResponse:
-        return pb.ServerLiveResponse(live=serving.broken() is None)
+        return pb.ServerLiveResponse(live=serving.broken is None)
 
     async def server_ready(_: pb.ServerReadyRequest) -> pb.ServerReadyResponse:
         return pb.ServerReadyResponse(ready=serving.ready)
@@ -132,11 +133,13 @@ def _handlers(serving: Serving, observe: Observe) -> grpc.GenericRpcHandler:
 def _method(
     answer: Callable[[Q], Awaitable[Any]], request: type[Q], observe: Observe = lambda _, __, ___: None
 ) -> grpc.RpcMethodHandler[Any, Any]:
-    async def call(message: Q, context: Context) -> Any:
+    parse = cast("Callable[[bytes], Q]", request.FromString)
+
+    async def call(data: bytes, context: Context) -> Any:
         began = time.perf_counter()
         status = _GONE
         try:
-            response = await answer(message)
+            response = await answer(_parsed(parse, data))
             status = 200
         except RequestError as error:
             status = error.status
@@ -152,9 +155,12 @@ def _method(
             observe(_PROTOCOL, status, time.perf_counter() - began)
         return response
 
-    kind: Any = request
-    return grpc.unary_unary_rpc_method_handler(
-        call,
-        request_deserializer=kind.FromString,
-        response_serializer=lambda message: message.SerializeToString(),
-    )
+    return grpc.unary_unary_rpc_method_handler(call, response_serializer=lambda message: message.SerializeToString())
+
+
+def _parsed(parse: Callable[[bytes], Q], data: bytes) -> Q:
+    # Not left to gRPC, for which a message that is none is an error of the server's.
+    try:
+        return parse(data)
+    except DecodeError:
+        raise InvalidRequest("the request is no message of the Open Inference Protocol") from None

@@ -78,6 +78,16 @@ def usual(options: Options, facts: Facts) -> list[str]:
     return names
 
 
+def check(wanted: Wanted, options: Options, facts: Facts) -> None:
+    """:raises InvalidRequest: there are no best classes of this output"""
+    if not wanted.classes:
+        return
+    if form(options, facts) == "scalar":
+        raise InvalidRequest(f"outputs: classification of {wanted.name!r}: the model's answer is a number, not a class")
+    if wanted.name == "counts":
+        raise InvalidRequest("outputs: classification of 'counts': ask for it of output-0")
+
+
 def tensor(name: str, answer: Classes) -> Output:
     """:param name: of `NAMES`, or `output-0`"""
     match name:
@@ -92,14 +102,7 @@ def tensor(name: str, answer: Classes) -> Output:
 
 
 def best(wanted: Wanted, answer: Classes) -> Output:
-    """The best classes as Triton's classification extension writes them: `score:id:label`.
-
-    :raises InvalidRequest: these answers have no best classes
-    """
-    if answer.facts.scalar and not answer.options.candidate_labels:
-        raise InvalidRequest(f"outputs: classification of {wanted.name!r}: the model's answer is a number, not a class")
-    if wanted.name == "counts":
-        raise InvalidRequest("outputs: classification of 'counts': ask for it of output-0")
+    """The best classes as Triton's classification extension writes them: `score:id:label`."""
     values = answer.logits if wanted.name == "logits" else answer.scores
     ids = ranked(values)[:, : wanted.classes]
     picked = np.take_along_axis(values, ids, axis=1)

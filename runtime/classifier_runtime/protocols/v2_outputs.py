@@ -35,12 +35,10 @@ def implied(options: Options, wanted: Sequence[Wanted], facts: Facts, model: str
             raise InvalidRequest(
                 f"Unexpected inference output '{one.name}' for model '{model}'; it has {', '.join(known)}"
             )
-        if one.classes and facts.tokens:
-            raise InvalidRequest(
-                f"outputs: classification of {one.name!r}: a text has many tokens, each with its class"
-            )
         if facts.tokens:
-            v2_tokens.check(one.name, options)
+            v2_tokens.check(one, options)
+        else:
+            v2_classes.check(one, options, facts)
         labels = labels or one.name not in (BASIC, v2_tokens.OFFSET_MAPPING)
         probabilities = probabilities or one.name == "probabilities"
         logits = logits or one.name == "logits"

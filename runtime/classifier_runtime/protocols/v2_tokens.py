@@ -14,7 +14,7 @@ from classifier_runtime.core.serving import Facts
 from classifier_runtime.errors import InvalidRequest
 from classifier_runtime.protocols import v2_ragged as ragged
 from classifier_runtime.protocols.v2_text import BASIC, as_dicts
-from classifier_runtime.protocols.v2_types import Output
+from classifier_runtime.protocols.v2_types import Output, Wanted
 
 NAMES: Final = ("label_ids", "labels", "scores", "words", "offsets", "counts", "probabilities", "logits")
 OFFSET_MAPPING: Final = "offset_mapping"
@@ -52,8 +52,11 @@ def usual(options: Options) -> list[str]:
     return names
 
 
-def check(name: str, options: Options) -> None:
-    """:raises InvalidRequest: entities have no such thing"""
+def check(wanted: Wanted, options: Options) -> None:
+    """:raises InvalidRequest: tokens, or entities, have no such thing"""
+    name = wanted.name
+    if wanted.classes:
+        raise InvalidRequest(f"outputs: classification of {name!r}: a text has many tokens, each with its class")
     if name in ("label_ids", "probabilities", "logits") and options.aggregation_strategy != "none":
         raise InvalidRequest(f"outputs: {name!r}: of tokens, not of entities; ask for aggregation_strategy: none")
 

@@ -107,7 +107,7 @@ def check_datatype(datatype: object, where: str) -> None:
     """:raises InvalidRequest: no datatype, or none that a classifier can read"""
     if datatype == "BYTES":
         return
-    if datatype in DATATYPES:
+    if isinstance(datatype, str) and datatype in DATATYPES:
         raise InvalidRequest(f"{where}.datatype: {datatype}; texts, images and names are BYTES")
     raise InvalidRequest(f"{where}.datatype: {datatype!r} is no datatype; texts, images and names are BYTES")
 
