@@ -11,7 +11,8 @@
         ├── NotReady            503  starting, or going
         ├── DeadlineExceeded    504  nobody waits for it any more
         └── ModelFailed         500  the model gave no usable answer
-            └── OutOfMemory     500  of the device: the engine tries again with less
+            ├── OutOfMemory     500  of the device: the engine tries again with less
+            └── DeviceLost      500  the device fails until the process is started anew: liveness fails, too
 
 A class for each decision that a caller can take, and no more.
 """
@@ -92,3 +93,7 @@ class ModelFailed(RequestError):
 
 class OutOfMemory(ModelFailed):
     """The device had not enough memory for a batch; a smaller one may work."""
+
+
+class DeviceLost(ModelFailed):
+    """The device is of no use until the process is started anew."""

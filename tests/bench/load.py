@@ -45,7 +45,7 @@ class Connection(asyncio.Protocol):
         self._buffer = b""
 
     @classmethod
-    async def open(cls, url: str, tls: ssl.SSLContext) -> Self:
+    async def open(cls, url: str, tls: ssl.SSLContext | None) -> Self:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or 443
         _, protocol = await asyncio.get_running_loop().create_connection(cls, host, port, ssl=tls)

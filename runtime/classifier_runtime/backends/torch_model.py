@@ -11,10 +11,12 @@ import torch
 import transformers
 
 from classifier_runtime.core.job import Floats
-from classifier_runtime.errors import ModelFailed, ModelRefused, OutOfMemory
+from classifier_runtime.errors import DeviceLost, ModelFailed, ModelRefused, OutOfMemory
 from classifier_runtime.model import ModelSpec, TaskName
 
 log = logging.getLogger(__name__)
+# A server's log is for lines, and its start has progress of its own.
+transformers.utils.logging.disable_progress_bar()
 
 AUTO: Final[Mapping[TaskName, Any]] = {
     "text-classification": transformers.AutoModelForSequenceClassification,
@@ -22,10 +24,6 @@ AUTO: Final[Mapping[TaskName, Any]] = {
     "image-classification": transformers.AutoModelForImageClassification,
 }
 DTYPES: Final = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-
-
-class DeviceLost(ModelFailed):
-    """The device is of no use until the process is started anew."""
 
 
 def load(spec: ModelSpec, *, device: str, dtype: str, threads: int | None) -> Any:

@@ -12,7 +12,7 @@ from classifier_runtime.core.job import Instance, Job, Result
 from classifier_runtime.core.labels import Labels
 from classifier_runtime.core.options import Options
 from classifier_runtime.core.scoring import Problem
-from classifier_runtime.errors import NotReady, TooLarge
+from classifier_runtime.errors import DeviceLost, NotReady, TooLarge
 
 # A character of UTF-8 takes at most four bytes: most texts need not be encoded to know that they are short enough.
 _CHARACTER = 4
@@ -100,7 +100,7 @@ class Serving:
         self.limits = limits
         self.offsets = offsets
         self.state = State.STARTING
-        self.broken: Callable[[], str | None] = lambda: None
+        self.broken: str | None = None
         """Why the device will never answer again; None while it does."""
         self._observe = observe
         self._facts: Facts | None = None
@@ -115,7 +115,7 @@ class Serving:
     @property
     def ready(self) -> bool:
         """What readiness probes are told."""
-        return self.state is State.READY and self.broken() is None
+        return self.state is State.READY and self.broken is None
 
     @property
     def facts(self) -> Facts:
@@ -135,7 +135,11 @@ class Serving:
             raise self.not_ready()
         self._check(instances)
         deadline = asyncio.get_running_loop().time() + self.limits.seconds
-        result = await service.classify(Job(instances, deadline))
+        try:
+            result = await service.classify(Job(instances, deadline))
+        except DeviceLost as error:
+            self.broken = str(error)
+            raise
         self._observe(instances, result)
         return result
 

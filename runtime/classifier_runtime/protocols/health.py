@@ -13,8 +13,7 @@ from classifier_runtime.protocols.http import Request, Response, Route
 
 def routes(serving: Serving) -> Iterator[Route]:
     def broken() -> Response | None:
-        reason = serving.broken()
-        return None if reason is None else Response(body(reason), 503)
+        return None if serving.broken is None else Response(body(serving.broken), 503)
 
     async def alive(_: Request) -> Response:
         return broken() or Response(b'{"status":"alive"}')
@@ -25,7 +24,7 @@ def routes(serving: Serving) -> Iterator[Route]:
     async def ready(_: Request) -> Response:
         # The protocol's text and its OpenAPI document disagree on the key.
         return Response(
-            orjson.dumps({"ready": serving.ready, "live": serving.broken() is None}), 200 if serving.ready else 503
+            orjson.dumps({"ready": serving.ready, "live": serving.broken is None}), 200 if serving.ready else 503
         )
 
     yield Route("GET", "/", alive)

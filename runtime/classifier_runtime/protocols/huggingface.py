@@ -6,7 +6,6 @@ list; all other tasks answer one input flat, and a list of inputs with a list ea
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
@@ -53,14 +52,13 @@ async def _classify(serving: Serving, request: Request) -> Response:
 
 
 def _defaults(options: Options, facts: Facts) -> Options:
-    """All classes of texts, as the Hub's own server answers; and no threshold of the task's own."""
+    """All classes of texts, as the Hub's own server answers."""
     return replace(
         options,
         id2label=True,
         return_probabilities=False,
         return_raw_logits=False,
         top_k=_IMAGE_TOP_K if facts.images else 0,
-        threshold=-math.inf if facts.multi_label else None,
     )
 
 

@@ -110,7 +110,8 @@ class TextTask:
         return [self._outcome(instance, row) for instance, row in zip(instances, logits, strict=True)]
 
     def _outcome(self, instance: Instance, logits: Floats) -> Outcome:
-        scoring.check(logits)
+        if not np.isfinite(logits).all():
+            raise ModelFailed("the model gave logits that are not numbers")
         options, facts = instance.options, self._facts
         classes = logits.shape[-1]
         scores = scoring.apply(options.function_to_apply or scoring.function_for(facts.problem, classes), logits)
@@ -118,7 +119,7 @@ class TextTask:
             return self._tagged(instance, logits, scores)
         labels = Labels(options.candidate_labels, "named") if options.candidate_labels else facts.labels
         threshold = options.threshold
-        if facts.multi_label and threshold is None:
+        if facts.multi_label and threshold is None and options.top_k is None:
             threshold = scoring.MULTI_LABEL_THRESHOLD
         every = facts.multi_label or bool(options.candidate_labels)
         top_k = options.top_k if options.top_k is not None else 0 if every else 1

@@ -1,0 +1,40 @@
+"""`python -m classifier_runtime` serves; `python -m classifier_runtime export` prepares a model for serving."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+import uvloop
+
+from classifier_runtime import flags, loading, logs
+from classifier_runtime.errors import ModelRefused
+from classifier_runtime.protocols.cloudevents import Naming
+from classifier_runtime.server import run
+
+log = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str]) -> int:
+    logs.configure("INFO")
+    if argv[:1] == ["export"]:
+        from classifier_runtime import export  # noqa: PLC0415 - torch, which a server may be without
+
+        return export.main(argv[1:])
+    try:
+        settings, warnings = flags.read(argv, os.environ)
+    except ModelRefused as error:
+        log.critical("%s", error)
+        return 2
+    logs.configure(settings.log_level)
+    for warning in warnings:
+        log.warning("%s", warning)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(run(settings, loading.load, Naming.read(os.environ)))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
