@@ -6,10 +6,14 @@ here, and with int8 what the gate measured. The verdict comes last: a folder wit
 
 from __future__ import annotations
 
+import argparse
 import json
 import logging
 import shutil
+import sys
 import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +30,40 @@ log = logging.getLogger(__name__)
 
 COPIED: Final = ("config.json", "preprocessor_config.json", "tokenizer_config.json", "special_tokens_map.json")
 VERSIONS: Final = ("openvino", "torch", "transformers")
+
+
+def main(argv: Sequence[str]) -> int:
+    """`python -m classifier_runtime export …`: prints the verdict; the exit status is 2 for a model that is refused."""
+    parser = argparse.ArgumentParser(
+        "classifier_runtime export", description="Prepares a model: OpenVINO, no torch at start."
+    )
+    parser.add_argument("model", type=Path, help="the model's folder, as the Hub has it")
+    parser.add_argument("out", type=Path, help="where to; may be the same folder")
+    parser.add_argument(
+        "--int8", action="store_true", help="quantise; needs --calibration, and refuses what answers otherwise"
+    )
+    parser.add_argument("--calibration", type=Path, help="200 texts or more, one a line, or JSON lines with `text`")
+    parser.add_argument("--task", help="where the model does not say")
+    parser.add_argument("--threads", type=int, help="to time the backends with; those that will serve")
+    parser.add_argument("--trust_remote_code", action="store_true", help="run Python code that the model brings")
+    parser.add_argument("--allow_pickle", action="store_true", help="load weights that are no safetensors")
+    said = parser.parse_args(argv)
+    try:
+        found = export(
+            said.model,
+            said.out,
+            int8=said.int8,
+            calibration=said.calibration,
+            task=said.task,
+            trust_remote_code=said.trust_remote_code,
+            allow_pickle=said.allow_pickle,
+            threads=said.threads,
+        )
+    except ModelRefused as error:
+        log.critical("%s", error)
+        return 2
+    sys.stdout.write(json.dumps(asdict(found), indent=2) + "\n")
+    return 0
 
 
 def export(
@@ -87,7 +125,8 @@ def _quantize(spec: ModelSpec, file: Path, calibration: Path) -> dict[str, float
 
 def _with_tokenizer(model_dir: Path, source: Path, *, trust_remote_code: bool) -> Path:
     """The model's folder; or one of links to it, with the tokenizer.json that it lacks."""
-    if (model_dir / "tokenizer.json").is_file() or (model_dir / "preprocessor_config.json").is_file():
+    has = {name: (model_dir / name).is_file() for name in ("config.json", "tokenizer.json", "preprocessor_config.json")}
+    if not has["config.json"] or has["tokenizer.json"] or has["preprocessor_config.json"]:
         return model_dir
     from transformers import AutoTokenizer  # noqa: PLC0415 - only where a tokenizer is to be converted
 

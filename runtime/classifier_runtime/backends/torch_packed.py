@@ -111,6 +111,8 @@ class TorchPacked(TorchPadded):
         backward = texts[::-1]
         alone = [self._hidden([text]) for text in texts]
         self._model.set_attn_implementation(packing.NAME)
+        if self._model.config._attn_implementation != packing.NAME:  # noqa: SLF001
+            raise ModelRefused(f"{self._spec.path}: its attention cannot be replaced; use the padded backend")
         worst = 0.0
         for order, expected in ((texts, alone), (backward, alone[::-1])):
             found = self._hidden(order)

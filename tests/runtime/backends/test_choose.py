@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import dataclasses
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from classifier_runtime import verdict
+from classifier_runtime.backends import convert_once, cuda
+from classifier_runtime.backends.choose import Wanted, load
+from classifier_runtime.errors import ModelRefused
+from classifier_runtime.model import read
+from tests.runtime import exported, tiny
+from tests.runtime.backends.items import items, same, spec
+
+CPU = Wanted(device="cpu", threads=1)
+
+
+def without(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
+    """As in an image that has them not."""
+    from importlib.util import find_spec
+
+    def found(name: str) -> Any:
+        return None if name in packages else find_spec(name)
+
+    for module in ("choose", "convert_once"):
+        monkeypatch.setattr(f"classifier_runtime.backends.{module}.find_spec", found)
+
+
+def test_without_an_export_it_is_torch_packed_where_that_is_right() -> None:
+    assert load(spec("bert"), CPU).backend.name == "torch-packed"
+    assert load(spec("mpnet"), CPU).backend.name == "torch-padded"
+    assert "not proved right for mpnet" in load(spec("mpnet"), CPU).reason
+
+
+def test_an_export_is_openvinos() -> None:
+    found = load(read(exported.folder("bert")), CPU)
+
+    assert (found.backend.name, found.backend.device, found.fell_back) == ("openvino", "cpu", None)
+
+
+def test_what_is_asked_for_is_had(tmp_path: Path) -> None:
+    both = read(exported.beside("bert", tmp_path / "m"))
+
+    assert load(both, dataclasses.replace(CPU, backend="huggingface")).backend.name == "openvino"
+    for name in ("torch-padded", "torch-packed", "openvino"):
+        assert load(both, dataclasses.replace(CPU, backend=name)).backend.name == name
+    assert load(both, dataclasses.replace(CPU, backend="torch")).backend.name == "torch-packed"
+
+
+def test_a_verdict_counts_on_the_kind_of_cpu_that_it_is_of(tmp_path: Path) -> None:
+    folder = exported.beside("bert", tmp_path / "m")
+    found = verdict.read(folder)
+    assert found is not None
+
+    dataclasses.replace(found, backend="torch-packed").write(folder)
+    assert load(read(folder), CPU).backend.name == "torch-packed"
+
+    dataclasses.replace(found, backend="torch-packed", cpu=("another",)).write(folder)
+    assert load(read(folder), CPU).backend.name == "openvino"
+
+
+def test_a_verdict_for_torch_means_nothing_without_torchs_weights(tmp_path: Path) -> None:
+    folder = exported.beside("bert", tmp_path / "m")
+    (folder / "model.safetensors").unlink()
+    found = verdict.read(folder)
+    assert found is not None
+    dataclasses.replace(found, backend="torch-packed").write(folder)
+
+    assert load(read(folder), CPU).backend.name == "openvino"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({"backend": "vllm"}, "--backend vllm: unknown; use one of auto, "),
+        ({"dtype": "int4"}, "--dtype int4: unknown; use one of auto, float32"),
+        ({"device": "tpu"}, "--device tpu: unknown; use auto, cpu, cuda or cuda:N"),
+        ({"device": "cpu:1"}, "--device cpu:1: unknown"),
+        ({"backend": "openvino"}, "no openvino_model.xml; write one with"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_with_the_remedy(wanted: dict[str, Any], message: str) -> None:
+    with pytest.raises(ModelRefused, match=message):
+        load(spec("bert"), dataclasses.replace(CPU, **wanted))
+
+
+def test_an_export_alone_is_nothing_for_torch() -> None:
+    with pytest.raises(ModelRefused, match="an export without the model's own weights"):
+        load(read(exported.folder("bert")), dataclasses.replace(CPU, backend="torch"))
+
+
+def test_an_image_without_torch_serves_exports_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, "torch", "transformers")
+
+    assert load(read(exported.folder("bert")), CPU).backend.name == "openvino"
+    with pytest.raises(ModelRefused, match="torch is not installed; export the model, or use the image with torch"):
+        load(spec("bert"), CPU)
+
+
+def test_an_image_without_openvino_serves_the_models_own_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without(monkeypatch, "openvino")
+
+    assert load(read(exported.beside("bert", tmp_path / "m")), CPU).backend.name == "torch-packed"
+    with pytest.raises(ModelRefused, match="openvino is not installed"):
+        load(read(exported.folder("bert")), CPU)
+
+
+def test_half_precision_is_computed_in_if_asked_for_and_not_on_the_cpu_by_itself() -> None:
+    half = dataclasses.replace(spec("bert"), dtype="bfloat16")
+
+    assert load(half, CPU).backend.dtype == "float32"  # type: ignore[attr-defined] # torch's backends say it
+    assert load(half, dataclasses.replace(CPU, dtype="half")).backend.dtype == "float16"  # type: ignore[attr-defined]
+
+
+def test_the_first_start_converts_and_the_next_one_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = dataclasses.replace(CPU, cache_dir=tmp_path)
+
+    first = load(spec("bert"), wanted)
+    monkeypatch.setattr(convert_once, "_export", None)
+    again = load(spec("bert"), wanted)
+
+    assert (first.backend.name, again.backend.name) == ("openvino", "openvino")
+    same(again.backend.forward(items("bert")), load(spec("bert"), CPU).backend.forward(items("bert")), 1e-4)
+
+
+def test_what_cannot_be_converted_is_torchs_and_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        convert_once, "ProcessPoolExecutor", lambda *_: ThreadPoolExecutor(1)
+    )  # without a child's torch
+    assert load(spec("gpt2"), dataclasses.replace(CPU, cache_dir=tmp_path)).backend.name == "torch-padded"
+
+    (refused,) = tmp_path.glob("*/refused.txt")
+    assert "OpenVINO cannot convert this gpt2 model" in refused.read_text()
+
+
+def test_nothing_is_converted_where_memory_is_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(convert_once, "memory_free", lambda: 1 << 29)
+
+    assert load(spec("bert"), dataclasses.replace(CPU, cache_dir=tmp_path)).backend.name == "torch-packed"
+    assert not list(tmp_path.iterdir())
+
+
+def test_free_memory_is_the_containers_before_it_is_the_nodes(tmp_path: Path) -> None:
+    assert convert_once.memory_free(tmp_path) is None
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/meminfo").write_text("MemTotal: 9 kB\nMemAvailable:   4 kB\n")
+    assert convert_once.memory_free(tmp_path) == 4096
+    group = tmp_path / "sys/fs/cgroup"
+    group.mkdir(parents=True)
+    (group / "memory.max").write_text("max\n")
+    assert convert_once.memory_free(tmp_path) == 4096
+    (group / "memory.max").write_text("3000\n")
+    (group / "memory.current").write_text("1000\n")
+    assert convert_once.memory_free(tmp_path) == 2000
+
+
+class Driver:
+    """libcuda, as far as it is asked."""
+
+    def __init__(self, version: int, count: int, fails: int = 0) -> None:
+        self._said, self._fails = {"cuDriverGetVersion": version, "cuDeviceGetCount": count}, fails
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "cuInit":
+            return lambda _: self._fails
+
+        def answer(target: Any) -> int:
+            target._obj.value = self._said[name]
+            return 0
+
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("driver", "message"),
+    [
+        (None, r"--device cuda: no NVIDIA driver here; give the pod a GPU \(resources.limits: nvidia.com/gpu\)"),
+        (Driver(13020, 0), "the NVIDIA driver shows no GPU; give the pod one"),
+        (Driver(13020, 0, fails=100), "the NVIDIA driver shows no GPU"),
+        (
+            Driver(11080, 1),
+            r"the NVIDIA driver can CUDA 11.8 and torch .* needs 1\d; update the node's driver, or install",
+        ),
+    ],
+)
+def test_cuda_that_cannot_be_used_is_refused_with_driver_wheel_and_remedy(
+    driver: Driver | None, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.version, "cuda", torch.version.cuda or "12.8")
+
+    def library(_: str) -> Driver:
+        if driver is None:
+            raise OSError
+        return driver
+
+    monkeypatch.setattr("ctypes.CDLL", library)
+
+    with pytest.raises(ModelRefused, match=message):
+        load(spec("bert"), dataclasses.replace(CPU, device="cuda"))
+
+
+def test_auto_falls_back_to_the_cpu_and_says_why(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("ctypes.CDLL", lambda _: Driver(11080, 1))
+
+    found = load(spec("bert"), dataclasses.replace(CPU, device="auto"))
+
+    assert found.backend.device == "cpu"
+    assert found.fell_back is not None
+    assert "there is a GPU, and the CPU is used" in caplog.text
+
+
+def test_a_wheel_without_cuda_is_named() -> None:
+    class Cpu:
+        __version__ = "2.15.0+cpu"
+
+        class version:  # noqa: N801 - torch's name
+            cuda = None
+
+    assert cuda._mismatch(12040, Cpu) == (
+        "torch 2.15.0+cpu is built without CUDA; install a build for CUDA 12.4 or older"
+    )
+
+
+def test_tiny_models_are_made_the_same_in_every_run(tmp_path: Path) -> None:
+    tiny._make("roberta", tmp_path / "again")
+
+    for name in ("model.safetensors", "tokenizer.json", "config.json"):
+        assert (tmp_path / "again" / name).read_bytes() == (tiny.model("roberta") / name).read_bytes()
