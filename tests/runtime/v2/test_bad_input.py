@@ -13,7 +13,7 @@ import pytest
 
 from classifier_runtime.protocols import inference_pb2 as pb
 from classifier_runtime.protocols.grpc import SERVICE
-from tests.runtime.server.conftest import Start
+from tests.runtime.server.conftest import Client, Start
 from tests.runtime.server.doubles import REGRESSION, SEQUENCE, TOKENS, TextBackend
 from tests.runtime.v2.conftest import V2, binary, tensor
 
@@ -214,6 +214,15 @@ async def refused(channel: grpc.aio.Channel, message: Any, method: str = "ModelI
     return error.value.code(), str(error.value.details())
 
 
+async def in_flight(client: Client, count: int) -> None:
+    """Wait until the engine has so many requests."""
+    engine = client.server._engine
+    assert engine is not None
+    async with asyncio.timeout(20):
+        while engine.in_flight != count:
+            await asyncio.sleep(0.005)  # noqa: ASYNC110 - the engine tells nobody
+
+
 def odd(**more: Any) -> pb.ModelInferRequest:
     return request(inputs=[pb.ModelInferRequest.InferInputTensor(**{"name": "a", "datatype": "BYTES", **more})])
 
@@ -292,9 +301,11 @@ async def test_who_cancels_or_runs_out_of_time_over_grpc_is_not_computed(start: 
         first = asyncio.ensure_future(infer(channel, slow))
         await asyncio.to_thread(backend.entered.wait, 20)
         late = await refused(channel, request(), timeout=0.2)
-        gone = infer(channel, request())
-        await asyncio.sleep(0)
+        await in_flight(client, 1)
+        gone = asyncio.ensure_future(infer(channel, request()))
+        await in_flight(client, 2)
         gone.cancel()
+        await in_flight(client, 1)
         backend.go.set()
         await first
         assert (await infer(channel, request())).outputs

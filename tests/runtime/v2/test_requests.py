@@ -11,10 +11,12 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from classifier_runtime.errors import InvalidRequest
 from classifier_runtime.protocols import v2_binary, v2_ragged
 from classifier_runtime.protocols.v2_rest import parse, render
+from classifier_runtime.protocols.v2_text import as_dicts
 from classifier_runtime.protocols.v2_types import DATATYPES, Output
 from tests.runtime.v2.conftest import binary, tensor
 
@@ -155,3 +157,17 @@ def test_rows_are_padded_to_the_widest(rows: list[list[int]]) -> None:
 def test_another_datatype_than_bytes_is_refused(datatype: Any) -> None:
     with pytest.raises(InvalidRequest, match=r"inputs\[0\]\.datatype: .*BYTES"):
         parse(orjson.dumps({"inputs": [{**tensor("a"), "datatype": datatype}]}), None)
+
+
+@given(
+    arrays(np.float32, st.tuples(st.integers(0, 4), st.integers(1, 5)), elements=st.floats(-0.25, 1.25, width=32)),
+    st.booleans(),
+)
+def test_texts_of_numbers_are_as_python_writes_them(rows: Any, rounded: bool) -> None:
+    def number(value: float) -> float:
+        return float(f"{value:.4f}") + 0.0 if rounded else value
+
+    expected = [str({place: number(value) for place, value in enumerate(row)}) for row in rows.tolist()]
+    assert [text.replace("-0.0,", "0.0,").replace("-0.0}", "0.0}") for text in as_dicts(rows, rounded=rounded)] == [
+        text.replace("-0.0,", "0.0,").replace("-0.0}", "0.0}") for text in expected
+    ]
