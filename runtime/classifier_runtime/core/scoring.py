@@ -5,6 +5,7 @@ The rules are those of `transformers.pipeline` (its text classification's `__cal
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
 import numpy as np
@@ -34,8 +35,9 @@ def function_for(problem: Problem | None, classes: int) -> Function:
 def apply(function: Function, logits: Floats) -> Floats:
     """Scores [..., C] of logits [..., C]."""
     if function == "softmax":
-        powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        return powers / powers.sum(axis=-1, keepdims=True)
+        with np.errstate(over="ignore"):  # what is lower by more than float32 can say is a score of 0
+            powers: Floats = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=-1, keepdims=True), dtype=np.float32)
     if function == "sigmoid":
         # The half that does not overflow, for either sign.
         small = np.exp(-np.abs(logits))
@@ -43,10 +45,16 @@ def apply(function: Function, logits: Floats) -> Floats:
     return logits
 
 
-def check(logits: Floats) -> None:
-    """:raises ModelFailed: the model gave what is not a number; JSON has none, and nobody should be told one"""
-    if not np.isfinite(logits).all():
-        raise ModelFailed("the model gave logits that are not numbers")
+def check(logits: Floats, instances: Sequence[int] | Ints) -> None:
+    """Logits [n, C] are numbers.
+
+    :param instances: of each row, its place in the request
+    :raises ModelFailed: they are not; JSON has none such, and nobody should be told one
+    """
+    numbers = np.isfinite(logits)
+    if not numbers.all():
+        place = instances[int(numbers.all(axis=-1).argmin())]
+        raise ModelFailed(f"instance {place}: the model gave logits that are not numbers")
 
 
 def ranked(scores: Floats) -> Ints:

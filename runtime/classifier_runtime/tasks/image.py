@@ -63,7 +63,7 @@ class Images:
         self, instances: Sequence[Instance], encoded: Encoded[None], logits: Sequence[Floats]
     ) -> Sequence[Classified]:
         rows = np.stack(logits)
-        scoring.check(rows)
+        scoring.check(rows, range(len(rows)))
         return classified([instance.options for instance in instances], rows, self.labels, self.problem)
 
     def _item(self, place: int, instance: Instance) -> Item:

@@ -71,8 +71,8 @@ class Sequences:
         self, instances: Sequence[Instance], encoded: Encoded[Sequence[int]], logits: Sequence[Floats]
     ) -> Sequence[Classified]:
         rows = np.stack(logits)
-        scoring.check(rows)
         counts = np.array(encoded.kept)
+        scoring.check(rows, np.repeat(np.arange(len(counts)), counts))
         ends = np.cumsum(counts)
         plain = [place for place, one in enumerate(instances) if not one.options.candidate_labels]
         outcomes: dict[int, Classified] = dict(

@@ -76,10 +76,10 @@ class TokensOfTexts:
         """A text in one window at a time: texts differ in length, and a window is as much as one pass should hold."""
         outcomes = []
         rest = iter(logits)
-        for instance, kept in zip(instances, encoded.kept, strict=True):
+        for place, (instance, kept) in enumerate(zip(instances, encoded.kept, strict=True)):
             windows = [next(rest) for _ in kept.located.windows]
             for window in windows:
-                scoring.check(window)
+                scoring.check(window, [place] * len(window))
             outcomes.append(self._tagged(instance.options, kept, windows))
         return outcomes
 

@@ -73,5 +73,5 @@ def test_the_best_so_many_and_of_those_the_ones_above_the_threshold(
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_what_is_not_a_number_is_nobodys_score(value: float) -> None:
-    with pytest.raises(ModelFailed):
-        scoring.check(np.array([0.0, value], np.float32))
+    with pytest.raises(ModelFailed, match="instance 7: "):
+        scoring.check(np.array([[1.0, 0.0], [0.0, value]], np.float32), [4, 7])
