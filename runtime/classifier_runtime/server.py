@@ -144,7 +144,7 @@ class Server:
 
     async def close(self) -> None:
         if self._grpc is not None:
-            await self._grpc.stop()
+            await self._grpc.stop(FINISH_SECONDS)
         await self._runner.cleanup()
         if self._service is not None:
             self._service.close()

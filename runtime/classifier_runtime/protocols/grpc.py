@@ -50,9 +50,12 @@ class Listening:
     server: grpc.aio.Server
     port: int
 
-    async def stop(self) -> None:
-        """At once: whoever calls this has let requests finish, as it has to for HTTP."""
-        await self.server.stop(None)
+    async def stop(self, seconds: float) -> None:
+        """Take no more, and wait for the answers of what was taken.
+
+        :param seconds: after which those that have none yet get an error
+        """
+        await self.server.stop(seconds)
 
 
 async def start(

@@ -311,3 +311,20 @@ async def test_who_cancels_or_runs_out_of_time_over_grpc_is_not_computed(start: 
         assert (await infer(channel, request())).outputs
     assert late[0] is grpc.StatusCode.DEADLINE_EXCEEDED
     assert len(backend.seen) == 2
+
+
+async def test_what_was_taken_over_grpc_is_answered_before_the_end(start: Start) -> None:
+    backend = TextBackend()
+    client = await start(SEQUENCE, backend)
+    server = client.server
+    slow = odd(shape=[1], contents=pb.InferTensorContents(bytes_contents=[b"slow"]))
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+        first = asyncio.ensure_future(infer(channel, slow))
+        await asyncio.to_thread(backend.entered.wait, 20)
+        leaving = asyncio.ensure_future(server.drain())
+        await asyncio.sleep(0)
+        assert (await refused(channel, request()))[0] is grpc.StatusCode.UNAVAILABLE
+        backend.go.set()
+        await leaving
+        await server.close()
+        assert (await first).outputs
