@@ -89,8 +89,8 @@ class Settings(BaseModel):
     return_offsets_mapping: bool = False
     """Of tokens: where each is in the text, as a further output in basic mode."""
 
-    log_level: str = "INFO"
-    """DEBUG, INFO, WARNING or ERROR."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    """The least that is logged."""
     enable_latency_logging: bool = False
     """Log a line for each request, with its times and without its texts."""
 
