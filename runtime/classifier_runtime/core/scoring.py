@@ -72,8 +72,7 @@ def chosen(scores: Floats, labels: Labels, top_k: int, threshold: float | None) 
     best = ranked(scores)
     if top_k:
         best = best[:top_k]
-    return tuple(
-        Scored(number, labels[number], score)
-        for number, score in zip(best.tolist(), scores[best].tolist(), strict=True)
-        if threshold is None or score >= threshold
-    )
+    if threshold is not None:
+        best = best[scores[best].astype(np.float64) >= threshold]  # 1e300 is a threshold too
+    ids = best.tolist()
+    return tuple(map(Scored, ids, map(labels.names.__getitem__, ids), scores[best].tolist()))
