@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -42,6 +43,16 @@ class Client:
         status, answer = await self.ask(path, body, **given)
         assert set(answer) == {"error"}
         return status, answer["error"]
+
+    async def metrics(self) -> list[str]:
+        async with self.session.get(self.url + "/metrics") as answer:
+            return (await answer.text()).splitlines()
+
+    async def metric(self, line: str) -> None:
+        """Returns as soon as the metrics say so."""
+        async with asyncio.timeout(20):
+            while line not in await self.metrics():  # noqa: ASYNC110 - what happens is in the server
+                await asyncio.sleep(0.01)
 
 
 @pytest.fixture
