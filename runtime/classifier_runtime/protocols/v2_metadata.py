@@ -34,7 +34,7 @@ def model(serving: Serving) -> dict[str, Any]:
     properties = {
         "task": facts.task,
         "labels": orjson.dumps(facts.labels.names).decode(),
-        "id2label": facts.labels.verdict,
+        "id2label_verdict": facts.labels.verdict,
     }
     if facts.problem is not None:
         properties["problem_type"] = facts.problem

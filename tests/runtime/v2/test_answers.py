@@ -12,7 +12,7 @@ import pytest
 from classifier_runtime.core.serving import Facts
 from tests.runtime.server.conftest import Start
 from tests.runtime.server.doubles import IMAGES, MULTI, PLANE, REGRESSION, TOKENS
-from tests.runtime.v2.conftest import V2, tensor
+from tests.runtime.v2.conftest import V2, binary, tensor
 
 A, B = "1 2 -1", "5"
 SCORES = [0.2595, 0.7054, 0.0351]
@@ -243,6 +243,15 @@ async def test_images_are_base64_where_the_request_says_so(start: Start) -> None
     assert "base64" in await v2.refused({"inputs": [tensor(picture)]})
 
 
+async def test_images_are_bytes_with_the_binary_tensor_extension(start: Start) -> None:
+    client = await start(IMAGES)
+    element = len(A).to_bytes(4, "little") + A.encode()
+    head = {"name": "image", "shape": [1], "datatype": "BYTES", "parameters": {"binary_data_size": len(element)}}
+    body, headers = binary({"inputs": [head]}, element)
+    status, answer = await client.ask("/v2/models/model/infer", body, headers=headers)
+    assert (status, answer["outputs"][0]["data"]) == (200, [1])
+
+
 async def test_options_are_the_servers_then_the_querys_then_the_requests(start: Start) -> None:
     v2 = V2(await start(id2label=True))
     assert "labels" in await v2.outputs(A)
@@ -276,3 +285,4 @@ async def test_metadata_declare_every_output_and_the_labels(start: Start, facts:
         assert all(size in (-1, real) for size, real in zip(shape, one["shape"], strict=True)), one
     assert said["properties"]["labels"].startswith('["')
     assert said["properties"]["task"] == facts.task
+    assert said["properties"]["id2label_verdict"] == facts.labels.verdict
