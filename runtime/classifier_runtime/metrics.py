@@ -5,7 +5,6 @@ from __future__ import annotations
 import resource
 from collections import Counter as Tally
 from collections.abc import Iterator, Sequence
-from functools import cache
 from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, Info, generate_latest
@@ -13,6 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, In
 from classifier_runtime.core.engine import Batch, Engine
 from classifier_runtime.core.job import Instance, Result, Tagged
 from classifier_runtime.core.labels import Labels
+from classifier_runtime.counting import Counts, Spread
 from classifier_runtime.protocols.http import Request, Response, Route
 
 MOST_LABELS: Final = 100
@@ -22,23 +22,23 @@ MOST_LABELS: Final = 100
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _TOKENS: Final = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 65536)
 
-REQUESTS: Final = Counter(
-    "classifier_requests_total", "Requests to classify, by protocol and status", ["protocol", "code"]
+REQUESTS: Final = Counts(
+    "classifier_requests", "Requests to classify, by protocol and status; 499: the client went", ("protocol", "code")
 )
-SECONDS: Final = Histogram(
-    "classifier_request_seconds", "From a request's being read to its answer", ["protocol"], buckets=_SECONDS
+SECONDS: Final = Spread(
+    "classifier_request_seconds", "From a request's being read to its answer", _SECONDS, label="protocol"
 )
-TOKENIZE: Final = Histogram("classifier_tokenize_seconds", "To encode a request's texts or images", buckets=_SECONDS)
-QUEUE: Final = Histogram("classifier_queue_seconds", "From encoded to its first batch", buckets=_SECONDS)
-FORWARD: Final = Histogram("classifier_forward_seconds", "To compute the batches a request was in", buckets=_SECONDS)
-DECODE: Final = Histogram("classifier_decode_seconds", "From logits to answers", buckets=_SECONDS)
-INSTANCES: Final = Counter("classifier_instances_total", "Texts and images that were classified")
-TRUNCATED: Final = Counter("classifier_truncated_total", "Texts that were cut to what the model takes")
+TOKENIZE: Final = Spread("classifier_tokenize_seconds", "To encode a request's texts or images", _SECONDS)
+QUEUE: Final = Spread("classifier_queue_seconds", "From encoded to its first batch", _SECONDS)
+FORWARD: Final = Spread("classifier_forward_seconds", "To compute the batches a request was in", _SECONDS)
+DECODE: Final = Spread("classifier_decode_seconds", "From logits to answers", _SECONDS)
+INSTANCES: Final = Counts("classifier_instances", "Texts and images that were classified")
+TRUNCATED: Final = Counts("classifier_truncated", "Texts that were cut to what the model takes")
+PREDICTIONS: Final = Counts("classifier_predictions", "Answers by the best class's id, or `other`", ("id",))
 BATCH_TOKENS: Final = Histogram("classifier_batch_tokens", "Tokens of a batch, without padding", buckets=_TOKENS)
 BATCH_ITEMS: Final = Histogram("classifier_batch_items", "Items of a batch", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256))
 BATCH_COST: Final = Counter("classifier_batch_cost_tokens_total", "Tokens that were computed, padding and all")
 BATCH_SECONDS: Final = Counter("classifier_batch_seconds_total", "That the engine computed: its rate is the share busy")
-PREDICTIONS: Final = Counter("classifier_predictions_total", "Answers by the best class's id, or `other`", ["id"])
 LABELS: Final = Gauge("classifier_label_info", "1 for each class: what an id is called", ["id", "label"])
 MODEL: Final = Info("classifier_model", "What is served, and how")
 READY: Final = Gauge("classifier_ready", "Whether requests are taken")
@@ -54,7 +54,6 @@ def serving(labels: Labels, engine: Engine | None) -> None:
     """From now on, of this model."""
     LABELS.clear()
     PREDICTIONS.clear()
-    _prediction.cache_clear()
     for number, label in enumerate(labels.names[:MOST_LABELS]):
         LABELS.labels(str(number), label).set(1)
     if engine is not None:
@@ -77,11 +76,11 @@ def result(instances: Sequence[Instance], done: Result) -> None:
     QUEUE.observe(times.queue)
     FORWARD.observe(times.forward)
     DECODE.observe(times.decode)
-    INSTANCES.inc(len(done.outcomes))
+    INSTANCES.add(len(done.outcomes))
     if done.truncated:
-        TRUNCATED.inc(done.truncated)
+        TRUNCATED.add(done.truncated)
     for number, count in Tally(_ids(instances, done)).items():
-        _prediction(number).inc(count)
+        PREDICTIONS.add(count, (str(number) if number < MOST_LABELS else "other",))
 
 
 def _ids(instances: Sequence[Instance], done: Result) -> Iterator[int]:
@@ -93,8 +92,8 @@ def _ids(instances: Sequence[Instance], done: Result) -> Iterator[int]:
 
 
 def request(protocol: str, code: int, seconds: float) -> None:
-    _requests(protocol, code).inc()
-    _seconds(protocol).observe(seconds)
+    REQUESTS.add(1, (protocol, str(code)))
+    SECONDS.observe(seconds, protocol)
 
 
 def routes() -> Iterator[Route]:
@@ -102,19 +101,3 @@ def routes() -> Iterator[Route]:
         return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)
 
     yield Route("GET", "/metrics", page)
-
-
-# `labels()` takes as long as the counting itself; there are few of them.
-@cache
-def _prediction(number: int) -> Counter:
-    return PREDICTIONS.labels(str(number) if number < MOST_LABELS else "other")
-
-
-@cache
-def _requests(protocol: str, code: int) -> Counter:
-    return REQUESTS.labels(protocol, str(code))
-
-
-@cache
-def _seconds(protocol: str) -> Histogram:
-    return SECONDS.labels(protocol)
