@@ -80,13 +80,13 @@ def _config(spec: ModelSpec) -> Any:
     return config
 
 
-def logits(model: Any, batch: Mapping[str, torch.Tensor], **more: Any) -> Floats:
+def logits(model: Any, batch: Mapping[str, Any], **more: Any) -> Floats:
     """Of one batch, in one copy to the host: float32 and contiguous, whatever dtype and device the model has.
 
     :raises ModelFailed: an error of the device's
     """
     with errors(), torch.inference_mode():
-        return host(model(**batch, **more).logits)
+        return host(model(**_to_device(batch, model), **more).logits)
 
 
 def host(values: torch.Tensor) -> Floats:
@@ -111,7 +111,7 @@ def errors() -> Iterator[None]:
         raise ModelFailed("the model failed; the log says why") from error
 
 
-def to_device(arrays: Mapping[str, Any], model: Any) -> dict[str, torch.Tensor]:
+def _to_device(arrays: Mapping[str, Any], model: Any) -> dict[str, torch.Tensor]:
     """Floats in the model's dtype, ids as they are."""
     found = {}
     for name, array in arrays.items():

@@ -81,7 +81,7 @@ class TorchPacked(TorchPadded):
         }
         batch["position_ids"] = np.concatenate([self._positions(item.arrays["input_ids"]) for item in items])[None]
         segments = packing.Segments.of(arrays.lengths(items), self._model.device)
-        return torch_model.logits(self._model, torch_model.to_device(batch, self._model), segments=segments)
+        return torch_model.logits(self._model, batch, segments=segments)
 
     def _positions(self, ids: Any) -> Ints:
         """As the model itself counts them for one text."""

@@ -46,7 +46,7 @@ class TorchPadded:
     def forward(self, items: Sequence[Item]) -> Sequence[Floats]:
         arrays.check(self._spec, items)
         if self._spec.task == "image-classification":
-            return list(torch_model.logits(self._model, torch_model.to_device(arrays.images(items), self._model)))
+            return list(torch_model.logits(self._model, arrays.images(items)))
         if self._spec.model_type not in SAME_ENDS:
             return self._texts(items)
         # A pair has more end-of-text tokens than a text, and such models want as many in each row.
@@ -62,7 +62,7 @@ class TorchPadded:
     def _texts(self, items: Sequence[Item]) -> list[Floats]:
         counts = arrays.lengths(items)
         batch = arrays.pad(self._spec, items, max(counts))
-        logits = torch_model.logits(self._model, torch_model.to_device(batch, self._model))
+        logits = torch_model.logits(self._model, batch)
         return arrays.unpad(self._spec, counts, logits)
 
     def cost(self, items: int, longest: int, tokens: int) -> int:

@@ -10,7 +10,7 @@ import pytest
 from classifier_runtime.backends import torch_model
 from classifier_runtime.backends.torch_padded import TorchPadded
 from classifier_runtime.core.job import Item
-from classifier_runtime.errors import ModelFailed, ModelRefused, OutOfMemory
+from classifier_runtime.errors import DeviceLost, ModelFailed, ModelRefused, OutOfMemory
 from classifier_runtime.model import read
 from tests.runtime import tiny
 from tests.runtime.backends.items import TEXTS, images, item, items, of_ids, same, spec, tokenizer
@@ -146,7 +146,7 @@ def test_what_torch_raises_has_a_name_of_ours() -> None:
         raise torch.OutOfMemoryError
     with pytest.raises(OutOfMemory), torch_model.errors():
         torch.empty(1 << 60, dtype=torch.int8)
-    with pytest.raises(torch_model.DeviceLost), torch_model.errors():
+    with pytest.raises(DeviceLost), torch_model.errors():
         raise torch.AcceleratorError("CUDA error: device-side assert triggered")
     with pytest.raises(ModelFailed), torch_model.errors():
         torch.ones(2) @ torch.ones(3)
