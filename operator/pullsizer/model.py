@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import json
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal
@@ -44,6 +45,8 @@ SCHEMES: Final = frozenset(_STORE_OF) | NOT_PULLED
 
 _DIGEST: Final = re.compile(r"@sha256:[0-9a-f]{64}$")
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")  # RFC 3986
+_LONGEST_PATH: Final = 4096
+"""PATH_MAX of Linux, where the downloader writes: no file comes of a longer name."""
 
 
 @dataclass(frozen=True)
@@ -98,16 +101,30 @@ class Source:
             rest = "…"
         return f"{scheme}{separator}{rest.partition('?')[0].partition('#')[0]}{digest[0] if digest else ''}"
 
-    def selects(self, path: str) -> bool:
-        """Whether the downloader would take the file: fnmatch on the relative path.
+    def selector(self) -> Callable[[str], bool]:
+        """What tells whether the downloader would take a file: fnmatch on the relative path.
 
         `folder/` is all that is in it for the clients of the Hub and of ModelScope; elsewhere the downloader's own code
         takes it as it stands, and no file has such a name.
+
+        Made anew for each question, as it can take a second and megabytes to make: `fnmatch` itself would keep 32,768
+        patterns of whoever wrote them; `re` keeps 512.
         """
         pattern_of = _folder if self.store in ("hf", "modelscope") else str
-        if self.allow and not any(fnmatch.fnmatchcase(path, pattern_of(pattern)) for pattern in self.allow):
-            return False
-        return not any(fnmatch.fnmatchcase(path, pattern_of(pattern)) for pattern in self.ignore)
+
+        def matches(patterns: Iterable[str]) -> tuple[Callable[[str], object], ...]:
+            return tuple(re.compile(fnmatch.translate(pattern_of(pattern))).match for pattern in patterns)
+
+        allow, ignore = matches(self.allow), matches(self.ignore)
+
+        def selects(path: str) -> bool:
+            if len(path) > _LONGEST_PATH:  # costs too much to be told, for a file that cannot be
+                return True
+            if allow and not any(match(path) for match in allow):
+                return False
+            return not any(match(path) for match in ignore)
+
+        return selects
 
 
 def _folder(pattern: str) -> str:

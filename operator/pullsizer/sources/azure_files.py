@@ -30,7 +30,7 @@ from pullsizer.sources.archives import archive_kind, unpacked
 from pullsizer.sources.azure_signing import shared_key, to_sign
 from pullsizer.sources.client import Answer, Client
 from pullsizer.sources.failures import failure, shown
-from pullsizer.sources.filtering import selected
+from pullsizer.sources.filtering import Filters
 from pullsizer.sources.tally import Item, Tally
 
 _ANSWER: Final = 8 << 20
@@ -124,11 +124,11 @@ class _Asking:
         self._entries = self._pages = 0
 
     async def facts(self, source: Source) -> ModelFacts:
-        tally, folders = Tally(), [self._share.path]
+        tally, folders, filters = Tally(), [self._share.path], Filters(source)
         for _ in range(_DEEPEST):
             inside: list[str] = []
             for folder in folders:
-                inside += await self._add(tally, folder, source)
+                inside += await self._add(tally, folder, filters)
             folders = inside
         if not tally.files:
             raise failure("NotFound", f"{self._about} has no files there, or the filters leave none")
@@ -140,13 +140,13 @@ class _Asking:
         found, basis = await unpacked(kind, only.size, partial(self._read, only.key))
         return tally.facts(kind, found, basis)
 
-    async def _add(self, tally: Tally, folder: str, source: Source) -> list[str]:
+    async def _add(self, tally: Tally, folder: str, filters: Filters) -> list[str]:
         """Adds a folder's files, page by page; its folders are what is left to do."""
         folders, marker = [], ""
         while True:
             page = await self._page(folder, marker)
             # Filters apply to the path in the share, the model's own folder included.
-            for item in await selected(page.files, lambda one: one.key, source):
+            for item in await filters.leave(page.files, lambda one: one.key):
                 tally.add(item)
             folders += page.folders
             if not page.next:

@@ -18,7 +18,7 @@ from pullsizer.sources.alone import Alone
 from pullsizer.sources.archives import archive_kind, unpacked
 from pullsizer.sources.client import Client
 from pullsizer.sources.failures import failure, shown
-from pullsizer.sources.filtering import selected
+from pullsizer.sources.filtering import Filters
 from pullsizer.sources.hdfs_namenodes import Namenodes, cluster_of
 from pullsizer.sources.tally import Item, Tally
 
@@ -102,7 +102,7 @@ class _Walk:
             self._tally.add(model.item)
             return await self._facts(single=True)
         # Filters apply to what lies in the folder itself: what is in its folders comes with those.
-        chosen = await selected(await self._list(path), lambda entry: entry.name, source)
+        chosen = await Filters(source).leave(await self._list(path), lambda entry: entry.name)
         folders = self._add(chosen)
         for _ in range(_DEEPEST):
             if not folders:

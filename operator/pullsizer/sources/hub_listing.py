@@ -54,8 +54,9 @@ def facts_of(listing: Listing, source: Source) -> ModelFacts:
     total, files, known, model = 0, 0, True, shown(source.public_uri)
     largest: dict[Way, int] = {"xet": 0, "lfs": 0, "plain": 0}
     unknown = 0
+    selects = source.selector()
     for path, size, way in listing.files:
-        if not source.selects(path):
+        if not selects(path):
             continue
         if type(size) is not int or size < 0:
             raise failure("InvalidAnswer", f"the Hub does not tell the size of every file of {model}")

@@ -35,6 +35,7 @@ from pullsizer.sources.addresses import normal_host
 from pullsizer.sources.client import Client
 from pullsizer.sources.counting import who_counts
 from pullsizer.sources.failures import failure, shown
+from pullsizer.sources.filtering import quick
 from pullsizer.sources.hub_errors import explained, not_now
 from pullsizer.sources.hub_listing import COMMIT, facts_of, of_info, of_tree
 from pullsizer.sources.listings import Listing, Listings
@@ -113,9 +114,9 @@ class HuggingFace:
         repo, token = parse(source.uri), _token(access)
         key = (endpoint, repo, _scope(token))
         listing = await self._listings.get(key, partial(self._listing, repo, endpoint, token), anew=anew)
-        if len(listing.files) * (1 + len(source.allow) + len(source.ignore)) > 10_000:  # some 10 ms: not on the loop
-            return await asyncio.get_running_loop().run_in_executor(self._pool, facts_of, listing, source)
-        return facts_of(listing, source)
+        if quick(len(listing.files), source):
+            return facts_of(listing, source)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, facts_of, listing, source)
 
     async def _listing(self, repo: Repo, endpoint: str, token: str | None) -> Listing:
         api = HfApi(endpoint=endpoint, token=False)

@@ -37,6 +37,11 @@ _MOST_PATTERNS: Final = 1024
 _LONGEST_PATTERNS: Final = 64 << 10
 """Characters of all patterns together. Each is held against each file, 50,000 of them at most, in a thread that all
 namespaces share and that nobody can stop: more would be somebody's way to hold the others up."""
+_LONGEST_PATTERN: Final = 1024
+_MOST_WILDCARDS: Final = 64
+"""In one pattern. So a compiled one has at most some 25 KiB: Python keeps the latest 512, a dozen MiB of the worst."""
+_MOST_WILDCARDS_OF_ALL: Final = 1024
+"""Some 4 s to compile, where each is a bracket of many alphabets; 0.1 s where each is a star."""
 
 
 class StoreClient(Protocol):
@@ -150,6 +155,18 @@ def _check_patterns(source: Source) -> None:
             "UnsupportedSource",
             f"it has more than {_MOST_PATTERNS} allow and ignore patterns, or more than {_LONGEST_PATTERNS >> 10} KiB "
             "of them; write fewer, or the model's size into the annotation pullsizer.dev/model-size",
+        )
+    wildcards = [sum(map(pattern.count, "*?[")) for pattern in patterns]
+    if (
+        max(map(len, patterns), default=0) > _LONGEST_PATTERN
+        or max(wildcards, default=0) > _MOST_WILDCARDS
+        or sum(wildcards) > _MOST_WILDCARDS_OF_ALL
+    ):
+        raise failure(
+            "UnsupportedSource",
+            f"one of its allow and ignore patterns has more than {_LONGEST_PATTERN} characters or {_MOST_WILDCARDS} "
+            f"wildcards, or all have more than {_MOST_WILDCARDS_OF_ALL} wildcards; write shorter ones, or the model's "
+            "size into the annotation pullsizer.dev/model-size",
         )
 
 

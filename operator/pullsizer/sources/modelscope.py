@@ -22,7 +22,7 @@ from pullsizer.sources.alone import Alone, WhenLarge
 from pullsizer.sources.answers import refuse
 from pullsizer.sources.client import Answer, Client
 from pullsizer.sources.failures import failure, shown
-from pullsizer.sources.filtering import selected
+from pullsizer.sources.filtering import Filters
 from pullsizer.sources.redirects import Private, follow
 from pullsizer.sources.tally import Item, Tally
 
@@ -107,7 +107,7 @@ class _Asking:
 
     async def facts(self, source: Source) -> ModelFacts:
         """Sums up what the filters leave, folder by folder where the whole is more than the server tells at once."""
-        tally, folders, complete = Tally(), [""], True
+        tally, folders, complete, filters = Tally(), [""], True, Filters(source)
         while folders:
             folder = folders.pop()
             found = await self._list(folder, recursive=True)
@@ -117,7 +117,7 @@ class _Asking:
                 inside = (entry.path for entry in found if entry.folder and _below(entry.path, folder))
                 folders += dict.fromkeys(inside)
             files = [entry for entry in found if not entry.folder]
-            for entry in await selected(files, lambda one: one.path, source):
+            for entry in await filters.leave(files, lambda one: one.path):
                 tally.add(Item(entry.path, entry.path, entry.size, entry.digest))
         if tally.bytes > _MOST_BYTES:
             raise failure("InvalidAnswer", f"{self._about} tells impossible sizes for the files of {self._repo.id}")

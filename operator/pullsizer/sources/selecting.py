@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from pullsizer.model import ModelFacts, Source
 from pullsizer.sources.archives import archive_kind, unpacked
 from pullsizer.sources.failures import failure, shown
-from pullsizer.sources.filtering import selected
+from pullsizer.sources.filtering import Filters
 from pullsizer.sources.objects import Bucket
 from pullsizer.sources.tally import Item, Tally
 
@@ -30,35 +30,35 @@ async def as_s3(bucket: Bucket, source: Source, prefix: str) -> ModelFacts:
     The object of just that name comes first and ends the listing; filters do not apply to it.
     """
     exact = await bucket.find(prefix) if prefix and not prefix.endswith("/") else None
-    tally = Tally()
+    tally, filters = Tally(), Filters(source)
     if exact is not None and exact["size"]:
         tally.add(_item(exact, prefix))
     else:
-        await _add_all(tally, bucket, source, prefix)
+        await _add_all(tally, bucket, filters, prefix)
     return await _facts(tally, bucket, source)
 
 
 async def as_azure(bucket: Bucket, source: Source, prefix: str) -> ModelFacts:
     """All names that begin with the prefix, the one of just that name among them."""
     exact = await bucket.find(prefix) if prefix else None
-    tally = Tally()
+    tally, filters = Tally(), Filters(source)
     if exact is not None:
-        await _add(tally, [exact], source, prefix)
-    await _add_all(tally, bucket, source, prefix)
+        await _add(tally, [exact], filters, prefix)
+    await _add_all(tally, bucket, filters, prefix)
     return await _facts(tally, bucket, source)
 
 
 async def as_google(bucket: Bucket, source: Source, key: str) -> ModelFacts:
     """All names in the folder; where there is no folder, the object of that name, to which no filters apply."""
     folder = key if key.endswith("/") else f"{key}/"
-    tally = Tally()
-    await _add_all(tally, bucket, source, folder)
+    tally, filters = Tally(), Filters(source)
+    await _add_all(tally, bucket, filters, folder)
     if not bucket.listed and folder != key and (single := await bucket.find(key)):
         tally.add(_item(single, key))
     return await _facts(tally, bucket, source)
 
 
-async def _add_all(tally: Tally, bucket: Bucket, source: Source, prefix: str) -> None:
+async def _add_all(tally: Tally, bucket: Bucket, filters: Filters, prefix: str) -> None:
     """Those whose names begin with the prefix and are longer.
 
     The library lists folders, the stores and the downloader names that begin in some way: `models/bert` is also how
@@ -70,14 +70,14 @@ async def _add_all(tally: Tally, bucket: Bucket, source: Source, prefix: str) ->
         async for page in pages:
             # Some stores begin with the folder's first name all the same.
             ours = [one for one in page if one["path"].startswith(prefix) and one["path"] != prefix]
-            await _add(tally, ours, source, prefix)
+            await _add(tally, ours, filters, prefix)
             if not (last := page[-1]["path"]).startswith(prefix) and last > prefix:
                 break
 
 
-async def _add(tally: Tally, found: Sequence[ObjectMeta], source: Source, prefix: str) -> None:
+async def _add(tally: Tally, found: Sequence[ObjectMeta], filters: Filters, prefix: str) -> None:
     items = [_item(one, prefix) for one in found if one["size"]]
-    for item in await selected(items, attrgetter("name"), source):
+    for item in await filters.leave(items, attrgetter("name")):
         tally.add(item)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import string
 
 import pytest
@@ -163,7 +164,7 @@ def test_filters_take_the_very_files_that_the_downloader_takes(
 ) -> None:
     source = Source("hf://a/b", tuple(allow), tuple(ignore))
     expected = list(filter_repo_objects(paths, allow_patterns=allow or None, ignore_patterns=ignore or None))
-    assert [path for path in paths if source.selects(path)] == expected
+    assert list(filter(source.selector(), paths)) == expected
 
 
 @pytest.mark.parametrize(
@@ -177,20 +178,39 @@ def test_filters_take_the_very_files_that_the_downloader_takes(
     ],
 )
 def test_of_a_tokenizer_pull_only_the_tokenizers_files_count(path: str, taken: bool) -> None:
-    assert Source("hf://a/b", TOKENIZER_FILES).selects(path) is taken
+    assert Source("hf://a/b", TOKENIZER_FILES).selector()(path) is taken
 
 
 def test_a_folder_is_everything_below_it() -> None:
-    source = Source("hf://a/b", allow=("onnx/",), ignore=("onnx/old/",))
-    assert source.selects("onnx/deep/model.onnx")
-    assert not source.selects("onnx/old/model.onnx")
-    assert not source.selects("model.onnx")
+    selects = Source("hf://a/b", allow=("onnx/",), ignore=("onnx/old/",)).selector()
+    assert selects("onnx/deep/model.onnx")
+    assert not selects("onnx/old/model.onnx")
+    assert not selects("model.onnx")
 
 
 @pytest.mark.parametrize("uri", ["s3://b/m", "gs://b/m", "https://a.blob.core.windows.net/c/m", "hdfs://m"])
 def test_where_the_downloader_filters_by_itself_a_folder_is_nothing(uri: str) -> None:
-    assert Source(uri, ignore=("onnx/",)).selects("onnx/model.onnx")
-    assert not Source(uri, ignore=("onnx/*",)).selects("onnx/model.onnx")
+    assert Source(uri, ignore=("onnx/",)).selector()("onnx/model.onnx")
+    assert not Source(uri, ignore=("onnx/*",)).selector()("onnx/model.onnx")
+
+
+def test_patterns_are_forgotten_with_their_question() -> None:
+    matched = fnmatch._compile_pattern  # type: ignore[attr-defined]  # where fnmatch keeps 32,768 of them, for ever
+    kept = matched.cache_info().currsize
+    source = Source("hf://a/b", ("*forgotten*",), ("*forgotten?",))
+    assert source.selector()("a/forgotten/model.bin")
+    assert matched.cache_info().currsize == kept
+
+
+@pytest.mark.parametrize("pattern", ["*a" * 64 + "b", "*" * 1000 + "b", "*[!b]" * 64 + "b"])
+def test_many_wildcards_are_told_in_steps_of_the_name_and_not_of_their_powers(pattern: str) -> None:
+    selects = Source("hf://a/b", (pattern,)).selector()
+    assert not selects("a" * 4000)
+    assert selects("a" * 4000 + "b")
+
+
+def test_a_name_too_long_for_a_file_is_held_against_nothing() -> None:
+    assert Source("hf://a/b", ("*.bin",)).selector()("a" * 4097)
 
 
 def test_what_stands_before_the_slashes_is_a_scheme_only_if_it_can_be_one() -> None:

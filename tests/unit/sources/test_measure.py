@@ -47,7 +47,10 @@ async def test_what_is_not_measured_says_why(measurer: Measurer, uri: str, reaso
     "source",
     [
         Source("hf://stub/model-1", allow=("x",) * 1000, ignore=("x",) * 25),
-        Source("hf://stub/model-1", allow=("x" * 40_000,), ignore=("x" * 40_000,)),
+        Source("hf://stub/model-1", allow=("x" * 1000,) * 40, ignore=("x" * 1000,) * 40),
+        Source("hf://stub/model-1", allow=("x" * 1025,)),
+        Source("hf://stub/model-1", ignore=("*a" * 65,)),
+        Source("hf://stub/model-1", allow=("[!a]?*",) * 342),
     ],
 )
 async def test_a_source_with_too_many_patterns_is_refused_before_anybody_is_asked(
@@ -58,7 +61,7 @@ async def test_a_source_with_too_many_patterns_is_refused_before_anybody_is_aske
             await asked
         assert caught.value.reason == "UnsupportedSource"
     assert hub.asked == []
-    fits = Source("hf://stub/model-1", allow=("*",), ignore=("x" * 60,) * 1023)
+    fits = Source("hf://stub/model-1", allow=("*",), ignore=("x*" + "x" * 60,) * 1023)
     assert (await measurer.measure(fits, rules=rules)).files
 
 
