@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from classifier_runtime import metrics
+from classifier_runtime import metrics, ui
 from classifier_runtime.backends.base import Backend
 from classifier_runtime.core.engine import Engine
 from classifier_runtime.core.service import Service
@@ -92,6 +92,8 @@ class Server:
         yield from v2.routes(self.serving)
         yield from huggingface.routes(self.serving)
         yield from metrics.routes()
+        if self.settings.enable_ui:
+            yield from ui.routes()
 
     async def start(self) -> None:
         """Listen. Live, and not ready."""
