@@ -11,6 +11,7 @@ from obstore.store import GCSStore
 from pullsizer.model import ModelFacts, Source
 from pullsizer.policy import SourceRules
 from pullsizer.sources.access import Access
+from pullsizer.sources.addresses import server
 from pullsizer.sources.failures import failure, shown
 from pullsizer.sources.object_errors import Asked
 from pullsizer.sources.objects import Objects
@@ -19,7 +20,7 @@ from pullsizer.sources.selecting import as_google
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, GCSConfig, RetryConfig
 
-_HOST: Final = "storage.googleapis.com"
+_GOOGLE: Final = "https://storage.googleapis.com"
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 # Of a service account's key all that is needed to sign with it. A key also names URLs to send tokens to and to get them
 # from; whoever wrote the Secret may have named any. The library needs neither: it signs what it sends by itself.
@@ -34,24 +35,27 @@ class GoogleStorage:
 
     def host(self, source: Source, access: Access, rules: SourceRules) -> str:
         _parse(source)
-        return _HOST
+        return _place(source)[1]
 
     async def unchanged(self, source: Source, facts: ModelFacts, access: Access, rules: SourceRules) -> bool:
         return await self.measure(source, access, rules) == facts
 
     async def measure(self, source: Source, access: Access, rules: SourceRules) -> ModelFacts:
         name, key = _parse(source)
-        account = _account(access)
+        url, host, port = _place(source)
+        # The downloader's library has no credentials for an emulator either: a key is for Google, and whoever writes a
+        # pod's variables says where the emulator is.
+        account = None if source.endpoint else _account(access)
 
         def make(options: ClientConfig, retries: RetryConfig) -> GCSStore:
             # All that would else be read from the operator's environment, where it means something.
-            config: GCSConfig = {"base_url": f"https://{_HOST}", "skip_signature": account is None}
+            config: GCSConfig = {"base_url": url, "skip_signature": account is None}
             if account is not None:
                 config["service_account_key"] = account
             return GCSStore(name, config=config, client_options=options, retry_config=retries)
 
-        asked = Asked(f"the bucket {shown(name)} of Google Cloud Storage", signed=account is not None)
-        async with self._objects.open(make, asked, [(_HOST, 443)]) as bucket:
+        asked = Asked(_about(name, source, host), signed=account is not None)
+        async with self._objects.open(make, asked, [(host, port)], plain=url.startswith("http://")) as bucket:
             return await as_google(bucket, source, key)
 
 
@@ -63,6 +67,19 @@ def _parse(source: Source) -> tuple[str, str]:
             "InvalidURI", f"{shown(source.public_uri)} names no folder or object of a bucket; write gs://bucket/path"
         )
     return bucket, key
+
+
+def _place(source: Source) -> tuple[str, str, int]:
+    """Google's URL, or that of the emulator that the container names; its host and port."""
+    url = (source.endpoint or _GOOGLE).rstrip("/")
+    found = server(url) if url.startswith(("https://", "http://")) and "@" not in url else None
+    if found is None:
+        raise failure("InvalidURI", "the emulator is no URL of a server; correct STORAGE_EMULATOR_HOST")
+    return url, *found
+
+
+def _about(bucket: str, source: Source, host: str) -> str:
+    return f"the bucket {shown(bucket)} {f'at {host}' if source.endpoint else 'of Google Cloud Storage'}"
 
 
 def _account(access: Access) -> str | None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from pullsizer.errors import MeasureError
 from pullsizer.model import Source
 from pullsizer.policy import SourceRules
+from pullsizer.sources.access import STRANGER
 from pullsizer.sources.measure import Measurer
 from tests.stores.gcs import GcsServer
 
@@ -26,6 +28,31 @@ async def test_where_a_key_sends_its_holder_is_not_obeyed(gcs_server: GcsServer,
         assert (await mapped.measurer.measure(shop.source(place.name, "m"), access=access, rules=rules)).bytes == 5
         assert set(mapped.asked) == {"storage.googleapis.com:443"}
     assert listener.connections == 0
+
+
+async def test_an_emulator_that_the_container_names_is_asked_in_googles_place_and_shown_no_key(
+    gcs_server: GcsServer,
+) -> None:
+    shop = gs_shop(gcs_server)
+    place = shop.place(True)
+    place.put({"m/a": 5})
+    rules = SourceRules.model_validate({"allowCIDRs": ["127.0.0.0/8"]})
+    source = replace(shop.source(place.name, "m"), endpoint=gcs_server.endpoint)
+    async with shop.measurer() as mapped:
+        for access in (STRANGER, shop.owner, shop.wrong):  # a wrong key would be refused, if it were shown
+            assert (await mapped.measurer.measure(source, access=access, rules=rules)).bytes == 5
+        assert mapped.asked == []
+        with pytest.raises(MeasureError) as caught:
+            await mapped.measurer.measure(source, access=shop.owner, rules=SourceRules())
+        assert caught.value.reason == "AddressNotAllowed"
+
+
+@pytest.mark.parametrize("endpoint", ["localhost:9023", "http://", "http://user:secret@host", "file:///etc"])
+async def test_what_is_no_url_of_an_emulator_is_refused(measurer: Measurer, endpoint: str) -> None:
+    with pytest.raises(MeasureError, match="STORAGE_EMULATOR_HOST") as caught:
+        await measurer.measure(Source("gs://bucket/m", endpoint=endpoint), rules=SourceRules())
+    assert caught.value.reason == "InvalidURI"
+    assert "secret" not in str(caught.value)
 
 
 async def test_marks_of_a_query_are_letters_of_a_name(gcs_server: GcsServer) -> None:
