@@ -35,12 +35,15 @@ _STORE_OF: Final[dict[str, Store]] = {
     "https": "http",
 }
 # As KServe's downloader tells them apart, in its order: v0.20.0, python/storage/kserve_storage/kserve_storage.py. The
-# last is as wide there: whatever has `.git` behind https is cloned.
+# last is as wide there: whatever has `.git` behind https is cloned. Matched from the beginning and never searched: what
+# a user writes must not take time that grows with its square.
 _STORES_BEHIND_HTTPS: Final[tuple[tuple[re.Pattern[str], Store], ...]] = (
-    (re.compile(r"https://(.+?)\.(?:blob\.core\.windows|z[0-9]{1,2}\.blob\.storage\.azure)\.net/(.+)"), "azure"),
-    (re.compile(r"https://(.+?)\.(?:file\.core\.windows|z[0-9]{1,2}\.file\.storage\.azure)\.net/(.+)"), "azure-file"),
-    (re.compile(r"https://.+\.git"), "git"),
+    (re.compile(r"[^:]+://.+?\.(?:blob\.core\.windows|z[0-9]{1,2}\.blob\.storage\.azure)\.net/."), "azure"),
+    (re.compile(r"[^:]+://.+?\.(?:file\.core\.windows|z[0-9]{1,2}\.file\.storage\.azure)\.net/."), "azure-file"),
+    (re.compile(r"[^:]+://.+?\.git"), "git"),
 )
+_LONGEST_URI: Final = 4096
+"""Characters, as ModelPulls have them. What is longer is no URI of a store."""
 SCHEMES: Final = frozenset(_STORE_OF) | NOT_PULLED
 
 _DIGEST: Final = re.compile(r"@sha256:[0-9a-f]{64}$")
@@ -74,8 +77,10 @@ class Source:
     @cached_property
     def store(self) -> Store | None:
         """What it is pulled from; None where no client of the downloader's is known for it."""
+        if len(self.uri) > _LONGEST_URI:
+            return None
         if self.scheme == "https":
-            return next((store for pattern, store in _STORES_BEHIND_HTTPS if pattern.search(self.uri)), "http")
+            return next((store for pattern, store in _STORES_BEHIND_HTTPS if pattern.match(self.uri)), "http")
         return _STORE_OF.get(self.scheme)
 
     @property

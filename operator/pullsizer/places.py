@@ -8,7 +8,7 @@ from typing import Any
 
 from pullsizer.limits import UNLIMITED, NamespaceLimits, namespace_limits
 from pullsizer.overrides import NONE, Overrides, parse_overrides
-from pullsizer.quota import NO_QUOTA, QuotaLeft, quota_left
+from pullsizer.quota import UNBOUNDED, Quota, quota_of
 
 Json = Mapping[str, Any]
 
@@ -20,14 +20,14 @@ class Places:
         self._limit_ranges: dict[str, dict[str, Json]] = defaultdict(dict)
         self._limits: dict[str, NamespaceLimits] = {}
         self._resource_quotas: dict[str, dict[str, Json]] = defaultdict(dict)
-        self._quotas: dict[str, QuotaLeft] = {}
+        self._quotas: dict[str, Quota] = {}
         self._overrides: dict[str, Overrides] = {}
 
     def limits(self, namespace: str) -> NamespaceLimits:
         return self._limits.get(namespace, UNLIMITED)
 
-    def quota(self, namespace: str) -> QuotaLeft:
-        return self._quotas.get(namespace, NO_QUOTA)
+    def quota(self, namespace: str) -> Quota:
+        return self._quotas.get(namespace, UNBOUNDED)
 
     def overrides(self, namespace: str) -> Overrides:
         return self._overrides.get(namespace, NONE)
@@ -45,12 +45,12 @@ class Places:
 
     def put_resource_quota(self, item: Json) -> None:
         namespace, found = _put(self._resource_quotas, item)
-        self._quotas[namespace] = quota_left(found.values())
+        self._quotas[namespace] = quota_of(found.values())
 
     def remove_resource_quota(self, item: Json) -> None:
         namespace, found = _remove(self._resource_quotas, item)
         if found:
-            self._quotas[namespace] = quota_left(found.values())
+            self._quotas[namespace] = quota_of(found.values())
         else:
             self._quotas.pop(namespace, None)
 

@@ -6,10 +6,9 @@ for the QoS class.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pullsizer.names import CPU, LIMIT_RANGER_ANNOTATION, MEMORY, RESOURCES
 from pullsizer.quantity import parse
@@ -28,6 +27,8 @@ class Resources:
 
 
 _NONE = Resources()
+_LONGEST_NOTE: Final = 16 << 10
+"""Characters of the LimitRanger's annotation: a clause has some 80, and anybody can write it."""
 
 
 def resources_of(container: Json) -> Resources:
@@ -126,15 +127,15 @@ def set_by_limit_ranger(annotations: Json | None, container: str) -> frozenset[t
     Its annotation reads `LimitRanger plugin set: cpu, memory request for container a; cpu limit for init container b`.
     """
     text = str((annotations or {}).get(LIMIT_RANGER_ANNOTATION, ""))
-    if not text:
+    if not text or len(text) > _LONGEST_NOTE:
         return frozenset()
-    pattern = rf"([a-z, -]+?) (request|limit) for init container {re.escape(container)}(?=;|$)"
-    return frozenset(
-        (name.strip(), match[2])
-        for match in re.finditer(pattern, text.partition(":")[2])
-        for name in match[1].split(",")
-        if name.strip()
-    )
+    found: set[tuple[str, str]] = set()
+    for clause in text.partition(":")[2].split(";"):
+        what, of_init, name = clause.strip().partition(" for init container ")
+        names, space, side = what.rpartition(" ")
+        if of_init and space and name == container and side in ("request", "limit"):
+            found.update((resource.strip(), side) for resource in names.split(",") if resource.strip())
+    return frozenset(found)
 
 
 def medium_of(spec: Json, container: Json, path: str) -> Medium:

@@ -26,7 +26,7 @@ from pullsizer.overrides import NONE, Overrides, parse_overrides
 from pullsizer.places import Places
 from pullsizer.policy import DEFAULT, Policy, load_policy
 from pullsizer.quantity import parse
-from pullsizer.quota import QuotaLeft
+from pullsizer.quota import Quota
 
 Json = Mapping[str, Any]
 Service = tuple[str, str, str]
@@ -108,7 +108,7 @@ class Caches:
     def limits(self, namespace: str) -> NamespaceLimits:
         return self._places.limits(namespace)
 
-    def quota(self, namespace: str) -> QuotaLeft:
+    def quota(self, namespace: str) -> Quota:
         return self._places.quota(namespace)
 
     def controller_alive(self) -> bool:
@@ -175,13 +175,18 @@ class Caches:
     def remove_limit_range(self, item: Json) -> None:
         self._places.remove_limit_range(item)
 
-    @_change
     def put_resource_quota(self, item: Json) -> None:
-        self._places.put_resource_quota(item)
+        self._change_quota(item, self._places.put_resource_quota)
 
-    @_change
     def remove_resource_quota(self, item: Json) -> None:
-        self._places.remove_resource_quota(item)
+        self._change_quota(item, self._places.remove_resource_quota)
+
+    def _change_quota(self, item: Json, change: Callable[[Json], None]) -> None:
+        """What is left changes with every pod, and no answer depends on it."""
+        namespace = item["metadata"]["namespace"]
+        before = self._places.quota(namespace).hard
+        change(item)
+        self.generation += self._places.quota(namespace).hard != before
 
     @_change
     def put_namespace(self, item: Json) -> None:

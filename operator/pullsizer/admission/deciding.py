@@ -207,7 +207,7 @@ def _inputs(question: Question, pull: PullContainer, resources: PodResources, ca
         pod_level=resources.whole,
         limits=caches.limits(question.namespace),
         kserve=caches.kserve,
-        quota=caches.quota(question.namespace),
+        quota=caches.quota(question.namespace).hard,
         node_disk=caches.node_disk,
         node_memory=caches.node_memory,
     )

@@ -47,5 +47,9 @@ def _warnings(request: Request, caches: Caches) -> Iterator[str]:
             for known in sizing.inputs.knowledge:
                 if isinstance(known, Failure) and known.reason not in _EXPECTED:
                     yield f"the size of its model is not known: {known.message}"
-            if sizing.decision is not None:
-                yield from sizing.decision.warnings
+            if sizing.decision is None:
+                continue
+            yield from sizing.decision.warnings
+            if request.operation == "CREATE" and sizing.decision.resources is not None:
+                # Of a service that is changed, the pods that will go still count.
+                yield from caches.quota(request.namespace).shortfalls(sizing.decision.resources)

@@ -24,6 +24,7 @@ from pullsizer.modelpull import Measurement, ModelPull, measurements
 from pullsizer.names import API_VERSION, FIELD_MANAGER, KIND
 from pullsizer.overrides import parse_overrides
 from pullsizer.places import Places
+from pullsizer.pod import Resources
 from pullsizer.policy import Policy
 
 log = logging.getLogger(__name__)
@@ -186,7 +187,7 @@ class Keeper:
             policy=policy,
             overrides=asked.over(places.overrides(namespace)),
             limits=places.limits(namespace),
-            quota=places.quota(namespace),
+            quota=places.quota(namespace).hard,
             nodes=self._in_force.nodes,
             image=self._inventory.kserve.image,
         )
@@ -221,7 +222,8 @@ class Keeper:
         self._exists(waiter, written)
         self._count(previous, observed)
         if service is not None:
-            for note in telling.of_status(service, pull, previous, status):
+            short = tuple(places.quota(namespace).shortfalls(decision.resources or Resources()))
+            for note in telling.of_status(service, pull, previous, status, short):
                 self._tell(note)
 
     def _observed(self, key: ServiceKey, pull: ModelPull) -> list[Outcome]:

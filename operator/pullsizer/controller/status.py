@@ -19,7 +19,7 @@ from pullsizer.pod import Resources
 from pullsizer.policy import Policy
 from pullsizer.pulls import PullContainer
 from pullsizer.quantity import human, write
-from pullsizer.quota import NO_QUOTA, QuotaLeft
+from pullsizer.quota import NO_QUOTA, Allowance
 from pullsizer.sizing import Decision, Inputs, decide
 
 Json = Mapping[str, Any]
@@ -43,7 +43,7 @@ class Surroundings:
     policy: Policy
     overrides: Overrides = NONE
     limits: NamespaceLimits = UNLIMITED
-    quota: QuotaLeft = NO_QUOTA
+    quota: Allowance = NO_QUOTA
     nodes: Largest = field(default_factory=Largest)
     image: str = ""
 

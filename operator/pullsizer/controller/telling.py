@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -34,9 +34,13 @@ def of_service(service: Service) -> Iterator[Note]:
         yield Note(regarding(service), "InvalidAnnotation", text, text)
 
 
-def of_status(service: Service, pull: ModelPull, before: Json, after: Json) -> Iterator[Note]:
+def of_status(
+    service: Service, pull: ModelPull, before: Json, after: Json, short: Sequence[str] = ()
+) -> Iterator[Note]:
     """A model that became known, or turned out to be something else; one that could not be measured, and why; and what
     stands in the way of its pull, before there is a pod.
+
+    :param short: what quotas have no room for now. Told once, as the model becomes known: it changes with every pod
     """
     about = regarding(service)
     old, new = _condition(before, "Measured"), _condition(after, "Measured")
@@ -44,6 +48,9 @@ def of_status(service: Service, pull: ModelPull, before: Json, after: Json) -> I
     if new.get("status") == "True" and (old.get("status") != "True" or old.get("message") != new.get("message")):
         text = f"{uris} ({pull.component}): {new['message']}. Its pull should get {_gets(after)}."
         yield Note(about, "ModelMeasured", text, f"{pull.name}/{_moment(after)}")
+        if short:
+            text = f"{uris} ({pull.component}): {'; '.join(short)}."
+            yield Note(about, "PullAtRisk", text, f"{pull.name}/{_moment(after)}")
     failed = new.get("status") == "False" and new.get("reason") not in _AS_EXPECTED
     if failed and (old.get("status") != "False" or old.get("reason") != new.get("reason")):
         text = f"{uris} ({pull.component}): {new['message']}. Until it is measured its pull gets {_gets(after)}."

@@ -14,14 +14,19 @@ from pullsizer.sizing.inputs import Amounts, Inputs, Reasons
 
 def keep_what_a_person_set(inputs: Inputs, requests: Amounts, limits: Amounts, reasons: Reasons) -> None:
     """Values that neither KServe nor the LimitRanger put there are a floor under all but annotations."""
-    overrides = inputs.overrides
+    overrides, fallback = inputs.overrides, inputs.policy.model_pull_resources
+    known = fallback.limits.known()
+    # As we gave them a moment ago, when the size was not known: the API server may ask twice.
+    ours_already = bool(known) and all(inputs.current.limits.get(name) == amount for name, amount in known.items())
     sides = (
-        ("request", inputs.current.requests, requests, overrides.requests),
-        ("limit", inputs.current.limits, limits, overrides.limits),
+        ("request", inputs.current.requests, requests, overrides.requests, fallback.requests.known()),
+        ("limit", inputs.current.limits, limits, overrides.limits, known),
     )
-    for side, current, ours, asked in sides:
+    for side, current, ours, asked, given in sides:
         for name, amount in current.items():
             if name in asked or amount <= ours.get(name, 0):
+                continue
+            if ours_already and given.get(name) == amount:
                 continue
             if (name, side, amount) in inputs.kserve.defaults or (name, side) in inputs.limit_ranger:
                 continue
@@ -65,6 +70,7 @@ def clamp(inputs: Inputs, requests: Amounts, limits: Amounts, reasons: Reasons) 
     caps = (
         ("bounds.max of pullsizer-config", inputs.policy.bounds.max.known(), inputs.policy.bounds.max.known()),
         ("the pod's own resources", {**whole.limits, **_pod_requests(inputs)}, whole.limits),
+        ("all that a ResourceQuota of the namespace has", *_quota_max(inputs)),
         ("the namespace's LimitRange", ranges.max, ranges.max),
         ("the namespace's LimitRange for pods", *_pod_max(inputs)),
     )
@@ -98,31 +104,6 @@ def clamp(inputs: Inputs, requests: Amounts, limits: Amounts, reasons: Reasons) 
                 reasons.append(
                     f"{name} limit lowered to {write(limits[name], name)}: the pod's own request and that ratio"
                 )
-
-
-def fit_quota(inputs: Inputs, requests: Amounts, limits: Amounts, reasons: Reasons) -> None:
-    """No more than the quota leaves: a pod above it is refused, and so is its service's every other one.
-
-    Never below what the container came with: where even that does not fit, the pod is refused with or without us.
-    """
-    quota, current = inputs.quota, inputs.current
-    sides = (
-        ("limit", limits, quota.limits, current.limits, inputs.beside.limits),
-        ("request", requests, quota.requests, current.requests, inputs.beside.requests),
-    )
-    for side, amounts, left, had, beside in sides:
-        for name in RESOURCES:
-            if name not in left or name not in amounts:
-                continue
-            most = max(left[name] - beside.get(name, 0), had.get(name, 0))
-            if amounts[name] > most > 0:
-                reasons.warn(
-                    f"{name} {side} lowered from {write(amounts[name], name)} to {write(most, name)}: what "
-                    f"ResourceQuota {quota.who[side, name]!r} has left; raise the quota, or the pull may fail"
-                )
-                amounts[name] = most
-    for name in requests.keys() & limits.keys():
-        requests[name] = min(requests[name], limits[name])
 
 
 def use_headroom(inputs: Inputs, requests: Amounts, limits: Amounts, reasons: Reasons) -> None:
@@ -166,6 +147,9 @@ def invalid(inputs: Inputs, requests: Amounts, limits: Amounts) -> str:
     for name, most in inputs.limits.max.items():
         if max(requests.get(name, 0), limits.get(name, 0)) > most:
             return f"left alone: {name} above the LimitRange's maximum of {write(most, name)}"
+    for name, ratio in inputs.limits.ratio.items():
+        if name in limits and name in requests and limits[name] > requests[name] * ratio:
+            return f"left alone: {name} beyond the LimitRange's limit-to-request ratio"
     pod_requests_max, pod_limits_max = _pod_max(inputs)
     for who, amounts, caps in (
         ("the pod's own", requests, _pod_requests(inputs)),
@@ -188,6 +172,12 @@ def _pod_max(inputs: Inputs) -> tuple[Amounts, Amounts]:
     """What a LimitRange for pods leaves for the container's requests and limits."""
     most, beside = inputs.limits.pod_max, inputs.beside
     return _left(most, beside.requests), _left(most, beside.limits)
+
+
+def _quota_max(inputs: Inputs) -> tuple[Amounts, Amounts]:
+    """What all of a quota leaves beside the sidecars that run while the container does."""
+    quota, beside = inputs.quota, inputs.beside
+    return _left(quota.requests, beside.requests), _left(quota.limits, beside.limits)
 
 
 def _left(amounts: Mapping[str, int], taken: Mapping[str, int]) -> Amounts:

@@ -38,5 +38,8 @@ def facts_of(inputs: Inputs) -> tuple[ModelFacts, ...] | None:
         # A person knows the size better than nobody, and better than what was measured; not how it is split.
         largest = max((item.largest for item in known), default=_ASSUMED_SHARD)
         files = sum(item.files for item in known) or max(_ASSUMED_FILES, -(-size // _ASSUMED_SHARD))
-        return (ModelFacts(bytes=size, files=files, largest=min(size, largest)),)
+        archive = next((item for item in known if item.archive), None)
+        content = size * archive.unpacked // archive.bytes if archive and archive.bytes else 0
+        kind = archive.archive if archive else ""
+        return (ModelFacts(size, files, min(size, largest), archive=kind, unpacked=content),)
     return known if known and len(known) == len(inputs.knowledge) else None

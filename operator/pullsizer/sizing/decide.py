@@ -11,7 +11,6 @@ from pullsizer.quantity import write
 from pullsizer.sizing.base import base
 from pullsizer.sizing.bounds import (
     clamp,
-    fit_quota,
     invalid,
     keep_guaranteed,
     keep_what_a_person_set,
@@ -40,7 +39,6 @@ def decide(inputs: Inputs) -> Decision:
     keep_what_a_person_set(inputs, requests, limits, reasons)
     reckon_with_default_limits(inputs, requests, limits, reasons)
     clamp(inputs, requests, limits, reasons)
-    fit_quota(inputs, requests, limits, reasons)
     use_headroom(inputs, requests, limits, reasons)
     keep_guaranteed(inputs, requests, limits, reasons)
     _warn(inputs, wanted, requests, limits, reasons)

@@ -14,7 +14,7 @@ from pullsizer.overrides import NONE, Overrides
 from pullsizer.pod import Qos, Resources
 from pullsizer.policy import Policy
 from pullsizer.pulls import PullContainer
-from pullsizer.quota import NO_QUOTA, QuotaLeft
+from pullsizer.quota import NO_QUOTA, Allowance
 
 Basis = Literal["annotation", "tier", "model", "default"]
 Amounts = dict[str, int]
@@ -29,7 +29,7 @@ class Inputs:
     :param headroom: what the container may request for free
     :param beside: what sidecars have that run while the container does
     :param pod_level: the pod's own `spec.resources`
-    :param quota: what the namespace's ResourceQuotas leave
+    :param quota: what the namespace's ResourceQuotas allow in all
     :param node_disk: ephemeral storage of the largest known node; None where no node is known
     :param node_memory: and memory, likewise
     """
@@ -46,7 +46,7 @@ class Inputs:
     pod_level: Resources = field(default_factory=Resources)
     limits: NamespaceLimits = UNLIMITED
     kserve: KServe = KSERVE_DEFAULT
-    quota: QuotaLeft = NO_QUOTA
+    quota: Allowance = NO_QUOTA
     node_disk: int | None = None
     node_memory: int | None = None
 

@@ -92,7 +92,7 @@ def test_what_a_cluster_would_add_counts_when_it_is_in_the_files(run: Command, m
     (container,) = pod["containers"]
     assert container["image"] == "own/initializer:v0.19.0"
     assert container["before"]["limits"]["memory"] == "9Gi"
-    assert container["after"]["limits"] == {"cpu": "3", "memory": "2Gi"}
+    assert container["after"]["limits"] == {"cpu": "3", "memory": "1Gi"}  # all that the quota has
     assert "ephemeral-storage" not in container["after"]["requests"]
 
 

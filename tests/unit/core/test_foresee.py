@@ -45,22 +45,27 @@ def request(after: Json, before: Json | None = None, **changes: Any) -> Request:
     return Request(**{**values, **changes})
 
 
-def caches(*, knows: Knowledge | None = LARGE, quota: str = "4Gi", mode: str = "Auto") -> Caches:
+def caches(*, knows: Knowledge | None = LARGE, quota: str = "4Gi", used: str = "0", mode: str = "Auto") -> Caches:
     found = Caches()
     found.put_accepted({"data": {"config.yaml": f"mode: {mode}"}})
     if knows is not None:
-        status = {"models": [model_status(Source(URI), Measurement(knows, 1.0))]}
-        found.put_model_pull({"metadata": {"namespace": "team-a", "name": "known"}, "status": status})
+        known = {"models": [model_status(Source(URI), Measurement(knows, 1.0))]}
+        found.put_model_pull({"metadata": {"namespace": "team-a", "name": "known"}, "status": known})
     if quota:
         metadata = {"namespace": "team-a", "name": "team"}
-        found.put_resource_quota({"metadata": metadata, "status": {"hard": {"limits.memory": quota}}})
+        status = {"hard": {"limits.memory": quota}, "used": {"limits.memory": used}}
+        found.put_resource_quota({"metadata": metadata, "status": status})
     return found
 
 
 def test_a_quota_that_leaves_too_little_is_told_before_there_is_a_pod() -> None:
-    first, second = foresee(request(service()), caches())
-    assert first.startswith("memory limit lowered from 12Gi to 4Gi: what ResourceQuota 'team' has left")
-    assert "the pull is likely to need" in second
+    (found,) = foresee(request(service()), caches(quota="32Gi", used="28Gi"))
+    assert found.startswith("ResourceQuota 'team' has 4Gi left of limits.memory, and the pull takes 12Gi")
+
+
+def test_a_quota_that_is_too_small_for_the_model_is_told() -> None:
+    (found,) = foresee(request(service()), caches(quota="4Gi"))
+    assert "the pull is likely to need" in found
 
 
 def test_a_model_that_is_known_not_to_be_there_is_told() -> None:

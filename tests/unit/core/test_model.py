@@ -218,3 +218,12 @@ def test_what_stands_before_the_slashes_is_a_scheme_only_if_it_can_be_one() -> N
     assert odd.scheme == ""
     assert odd.public_uri == "host"
     assert Source("OCI+fetch://registry/model").scheme == "oci+fetch"
+
+
+@pytest.mark.parametrize("part", ["https://", "https://a.blob", ".git", "z1.blob.storage.azure", "@", "a" * 50])
+def test_no_uri_takes_time_that_grows_with_its_square(part: str) -> None:
+    """A second for a megabyte would be a thousand times too much; a search from each place took minutes."""
+    source = Source("https://" + part * ((1 << 20) // len(part)))
+    assert source.store is None
+    assert source.public_uri
+    assert Source(f"https://{part * (4000 // len(part))}"[:4096]).store in {"http", "git"}

@@ -8,7 +8,7 @@ from pullsizer.limits import UNLIMITED
 from pullsizer.overrides import NONE, Overrides
 from pullsizer.places import Places
 from pullsizer.quantity import GI
-from pullsizer.quota import NO_QUOTA
+from pullsizer.quota import UNBOUNDED
 
 Json = dict[str, Any]
 
@@ -62,11 +62,11 @@ def test_the_quotas_of_a_namespace_are_reckoned_together_as_they_come_and_go() -
     places = Places()
     places.put_resource_quota(resource_quota("x", "4Gi"))
     places.put_resource_quota(resource_quota("y", "2Gi"))
-    assert places.quota("team-a").limits == {"memory": 2 * GI}
-    assert places.quota("team-b") == NO_QUOTA
+    assert places.quota("team-a").hard.limits == {"memory": 2 * GI}
+    assert places.quota("team-b") == UNBOUNDED
     places.remove_resource_quota(resource_quota("y", "2Gi"))
-    assert places.quota("team-a").limits == {"memory": 4 * GI}
+    assert places.quota("team-a").hard.limits == {"memory": 4 * GI}
     places.remove_resource_quota(resource_quota("x", "4Gi"))
     places.remove_resource_quota(resource_quota("never", "4Gi"))
-    assert places.quota("team-a") == NO_QUOTA
+    assert places.quota("team-a") == UNBOUNDED
     assert (dict(places._resource_quotas), places._quotas) == ({}, {})

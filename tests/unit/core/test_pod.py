@@ -192,3 +192,8 @@ VOLUMES: list[Spec] = [
 def test_the_medium_is_that_of_the_innermost_mount(mounts: list[tuple[str, str]], medium: str) -> None:
     puller = {"volumeMounts": [{"name": name, "mountPath": path} for name, path in mounts]}
     assert medium_of({"volumes": VOLUMES}, puller, "/mnt/models") == medium
+
+
+def test_a_note_of_the_limit_ranger_that_somebody_else_wrote_takes_no_time() -> None:
+    for text in ("a" * 250_000, "LimitRanger plugin set: " + "a, " * 5_000, "x: " + "; " * 5_000):
+        assert set_by_limit_ranger({"kubernetes.io/limit-ranger": text}, "storage-initializer") == frozenset()

@@ -18,6 +18,7 @@ from tests.unit.sizing.examples import (
     ONE_FILE,
     SMALL,
     TIERS,
+    asked,
     container,
     given,
     inputs,
@@ -132,3 +133,12 @@ def test_a_model_of_unknown_size_is_in_no_tier() -> None:
 def test_nothing_asked_for_is_no_annotation() -> None:
     assert decide(inputs(SMALL, overrides=Overrides(mode="Auto"))).basis == "model"
     assert decide(inputs(SMALL, current=KSERVE_RESOURCES)) == decide(inputs(SMALL))
+
+
+def test_a_model_size_of_an_archive_is_one_of_the_archive() -> None:
+    known = ModelFacts(6 * GI, 1, 6 * GI, "tar.gz", unpacked=8 * GI)
+    https = container("https://example.com/model.tar.gz")
+    same = decide(inputs(known, container=https, overrides=asked(model_size="6Gi")))
+    twice = decide(inputs(known, container=https, overrides=asked(model_size="12Gi")))
+    assert given(same, "request", DISK) == given(decide(inputs(known, container=https)), "request", DISK)
+    assert given(twice, "request", DISK) == "34560Mi"

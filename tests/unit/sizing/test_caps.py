@@ -9,7 +9,7 @@ import pytest
 from pullsizer.limits import NamespaceLimits
 from pullsizer.pod import Resources
 from pullsizer.quantity import GI
-from pullsizer.quota import QuotaLeft
+from pullsizer.quota import Allowance
 from pullsizer.sizing import decide
 from tests.unit.sizing.examples import (
     DISK,
@@ -141,32 +141,31 @@ def test_a_sidecar_that_runs_beside_the_pull_takes_its_part_of_a_limit_for_pods(
 # -- quotas and nodes -------------------------------------------------------------------------------------------------
 
 
-def left(**amounts: int) -> QuotaLeft:
-    return QuotaLeft(limits=amounts, who={("limit", name): "team" for name in amounts})
+def quota(**limits: int) -> Allowance:
+    return Allowance(limits=limits, who={("limit", name): "team" for name in limits})
 
 
-def test_no_more_than_a_quota_leaves_is_asked_for_and_that_is_a_warning() -> None:
-    found = decide(inputs(LARGE, quota=left(memory=4 * GI)))
-    assert given(found, "limit", "memory") == "4Gi"
-    assert given(found, "request", "memory") == "4Gi"
-    assert found.warnings[0] == (
-        "memory limit lowered from 12Gi to 4Gi: what ResourceQuota 'team' has left; raise the quota, "
-        "or the pull may fail"
-    )
-
-
-def test_a_quota_that_has_nothing_left_leaves_the_container_with_what_it_came_with() -> None:
-    found = decide(inputs(LARGE, quota=left(memory=0)))
-    assert given(found, "limit", "memory") == "1Gi"
+def test_more_than_all_of_a_quota_is_never_asked_for_as_no_pod_would_ever_have_it() -> None:
+    found = decide(inputs(LARGE, quota=quota(memory=4 * GI)))
+    assert [given(found, side, "memory") for side in ("request", "limit")] == ["4Gi", "4Gi"]
+    assert "memory limit lowered from 12Gi to 4Gi: all that a ResourceQuota of the namespace has" in found.reasons
+    assert "may be killed" in found.warnings[0]
 
 
 def test_what_sidecars_have_beside_the_pull_is_of_the_quota_too() -> None:
-    found = decide(inputs(LARGE, quota=left(memory=4 * GI), beside=amounts(memory_limit="1Gi")))
+    found = decide(inputs(LARGE, quota=quota(memory=4 * GI), beside=amounts(memory_limit="1Gi")))
     assert given(found, "limit", "memory") == "3Gi"
 
 
-def test_a_quota_that_leaves_enough_changes_nothing() -> None:
-    assert decide(inputs(LARGE, quota=left(memory=100 * GI))) == decide(inputs(LARGE))
+def test_a_quota_that_is_large_enough_changes_nothing() -> None:
+    assert decide(inputs(LARGE, quota=quota(memory=100 * GI))) == decide(inputs(LARGE))
+
+
+def test_a_quota_and_a_ratio_of_limit_to_request_both_hold() -> None:
+    requests = Allowance(requests={"memory": GI}, who={("request", "memory"): "team"})
+    ratio = NamespaceLimits(ratio={"memory": Fraction(11)})
+    found = decide(inputs(LARGE, quota=requests, limits=ratio))
+    assert found.resources is None or (found.resources.limits["memory"] <= 11 * found.resources.requests["memory"])
 
 
 def test_a_request_that_no_known_node_can_hold_is_warned_of_and_not_lowered() -> None:

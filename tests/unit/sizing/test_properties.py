@@ -18,7 +18,7 @@ from pullsizer.pod import Medium, PodResources, Resources
 from pullsizer.policy import Policy
 from pullsizer.pulls import PullContainer
 from pullsizer.quantity import GI, MI, write
-from pullsizer.quota import QuotaLeft
+from pullsizer.quota import Allowance
 from pullsizer.sizing import Decision, Inputs, decide
 from pullsizer.sizing.tuning import TUNED
 from tests.unit.sizing.examples import KSERVE_ENVIRONMENT, KSERVE_RESOURCES, after
@@ -95,10 +95,8 @@ def limit_ranges(draw: st.DrawFn) -> NamespaceLimits:
 
 
 @st.composite
-def quotas(draw: st.DrawFn) -> QuotaLeft:
-    sides = {side: draw(st.just({}) | some()) for side in ("request", "limit")}
-    who = {(side, name): "team" for side, left in sides.items() for name in left}
-    return QuotaLeft(sides["request"], sides["limit"], who)
+def quotas(draw: st.DrawFn) -> Allowance:
+    return Allowance(draw(st.just({}) | some()), draw(st.just({}) | some()))
 
 
 ARCHIVE: st.SearchStrategy[Archive] = st.sampled_from(["", "tar", "tar.gz", "zip"])
@@ -298,14 +296,25 @@ def test_only_the_hubs_variables_are_ever_set(inputs: Inputs) -> None:
 
 @HARD
 @given(any_inputs())
-def test_no_limit_is_above_what_a_quota_leaves_unless_the_container_came_with_it(inputs: Inputs) -> None:
+def test_no_limit_is_above_all_that_a_quota_has(inputs: Inputs) -> None:
     found = decide(inputs)
     if found.resources is None:
         return
     for name, limit in found.resources.limits.items():
-        left = inputs.quota.limits.get(name, limit) - inputs.beside.limits.get(name, 0)
-        came_with = inputs.current.limits.get(name, 0)
-        assert name not in inputs.quota.limits or limit <= max(left, came_with) or max(left, came_with) <= 0
+        most = inputs.quota.limits.get(name, limit + inputs.beside.limits.get(name, 0))
+        at_least = max(inputs.limits.min.get(name, 0), inputs.overrides.requests.get(name, 0))
+        assert limit + inputs.beside.limits.get(name, 0) <= most or limit <= at_least
+
+
+@HARD
+@given(any_inputs())
+def test_no_limit_is_beyond_the_ratio_that_a_limit_range_allows(inputs: Inputs) -> None:
+    found = decide(inputs)
+    if found.resources is None:
+        return
+    for name, ratio in inputs.limits.ratio.items():
+        limit, request = found.resources.limits.get(name), found.resources.requests.get(name)
+        assert limit is None or request is None or limit <= request * ratio
 
 
 @given(any_inputs())
