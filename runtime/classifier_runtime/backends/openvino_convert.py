@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,9 +52,7 @@ def convert(spec: ModelSpec, file: Path) -> int:
     reference = TorchPadded(spec)
     names, example, shapes = _inputs(spec)
     try:
-        with torch.no_grad(), warnings.catch_warnings():
-            # Of every branch that a trace fixes; whether one matters is what the comparison finds.
-            warnings.simplefilter("ignore")
+        with torch.no_grad(), _quiet():
             made = openvino.convert_model(_Logits(reference._model, names), example_input=example, input=shapes)  # noqa: SLF001
         for port, name in zip(made.inputs, names, strict=True):
             port.get_tensor().set_names({name})
@@ -69,6 +68,23 @@ def convert(spec: ModelSpec, file: Path) -> int:
             f"{spec.path}: OpenVINO cannot convert this {spec.model_type} model, torch serves it ({reason})"
         ) from error
     return reference.classes
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Tracing warns of every branch that it fixes; whether one matters is what the comparison finds.
+
+    OpenVINO sets the root logger's level and handlers for itself: they are put back.
+    """
+    root = logging.getLogger()
+    level, handlers, filters = root.level, root.handlers[:], root.filters[:]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        root.setLevel(level)
+        root.handlers[:], root.filters[:] = handlers, filters
 
 
 def _inputs(spec: ModelSpec) -> tuple[list[str], tuple[torch.Tensor, ...], list[tuple[Any, Any]]]:

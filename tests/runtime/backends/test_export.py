@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import random
 import shutil
 import subprocess
@@ -105,10 +106,13 @@ def test_a_model_with_words_only_gets_the_tokenizer_that_it_lacks(tmp_path: Path
 
 @pytest.mark.parametrize("name", tiny.DECODERS)
 def test_what_openvino_cannot_convert_is_refused_and_nothing_is_left(name: str, tmp_path: Path) -> None:
+    level = logging.getLogger().level
+
     with pytest.raises(ModelRefused, match=f"OpenVINO cannot convert this {name} model, torch serves it"):
         export(tiny.model(name), tmp_path, timed=False)
 
     assert not list(tmp_path.iterdir())
+    assert logging.getLogger().level == level
 
 
 def test_backends_are_timed_and_the_figures_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
