@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pullsizer.admission.caches import Caches
-from pullsizer.cli.documents import Object, parsed, shown, text_of
+from pullsizer.cli.documents import Object, parsed, shown, text_of, valid
 from pullsizer.cli.exits import BadInput
 from pullsizer.errors import InvalidPolicy
 from pullsizer.kserve_pods import Configuration, configuration
@@ -56,7 +56,7 @@ def context_of(objects: Iterable[Object], policy_file: str | None, namespace: st
     :param policy_file: counts before a policy among the objects; neither: the built-in defaults, which are also those
         of the policy that is installed
     :param namespace: of objects that name none
-    :raises BadInput: for a policy that would be refused
+    :raises BadInput: for a policy that would be refused, or an object that the API server would not take
     """
     context = Context()
     accepted: dict[str, str] = {}
@@ -78,25 +78,27 @@ def context_of(objects: Iterable[Object], policy_file: str | None, namespace: st
         if kind in PLANNED:
             context.planned.append((where, item))
         elif kind in put:
-            put[kind](item)
+            with valid(f"{kind} {name}"):
+                put[kind](item)
             if kind == "Namespace":
-                context.namespace_labels[name] = item["metadata"].get("labels") or {}
+                context.namespace_labels[name] = _mapping(item["metadata"], "labels", f"{kind} {name}")
             elif kind == "ClusterStorageContainer":
                 storage_containers.append(item)
         elif kind == "Node":
             nodes.append(item)
         elif kind == "ConfigMap" and name == KSERVE_CONFIGMAP:
             kserve_configmap = item
-            caches.put_kserve_configmap(item)
+            with valid(f"{kind} {name}"):
+                caches.put_kserve_configmap(item)
         elif kind == "ConfigMap" and name in (POLICY_CONFIGMAP, ACCEPTED_CONFIGMAP):
-            accepted |= {str(key): str(value) for key, value in (item.get("data") or {}).items()}
+            accepted |= {str(key): str(value) for key, value in _mapping(item, "data", f"{kind} {name}").items()}
         else:
             skipped[f"{kind} {name}" if kind == "ConfigMap" else kind] += 1
     if policy_file is not None:
         accepted[POLICY_KEY] = policy_text(policy_file)
     check_policy(accepted.get(POLICY_KEY, ""), shown(policy_file) if policy_file else POLICY_CONFIGMAP)
     for key, resource in _OF_NODES.items():
-        known = [amount for node in nodes if (amount := allocatable(node, resource)) is not None]
+        known = [amount for node in nodes if (amount := _allocatable(node, resource)) is not None]
         if known:
             accepted[key] = write(max(known), resource)
     caches.put_accepted({"data": accepted})
@@ -136,6 +138,18 @@ def check_policy(text: str, where: str) -> None:
 def _placed(item: Object, namespace: str) -> Object:
     metadata = _metadata(item)
     return {**item, "metadata": {**metadata, "namespace": str(metadata.get("namespace") or namespace)}}
+
+
+def _allocatable(node: Object, resource: str) -> int | None:
+    with valid(f"Node {_metadata(node).get('name', '')}"):
+        return allocatable(node, resource)
+
+
+def _mapping(block: Mapping[str, Any], key: str, what: str) -> Mapping[str, Any]:
+    found = block.get(key) or {}
+    if not isinstance(found, Mapping):
+        raise BadInput(f"{what} is not what the API server would take: {key} is not a mapping")
+    return found
 
 
 def _metadata(item: Object) -> Mapping[str, Any]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
 from pullsizer.cli.exits import BadInput
+from pullsizer.errors import InvalidQuantity
 
 Object = dict[str, Any]
 
@@ -74,3 +76,19 @@ def _flat(document: Any, where: str) -> Iterator[Object]:
     if not isinstance(document.get("metadata", {}), dict):
         raise BadInput(f"{where}: metadata of the {kind} is not a mapping")
     yield document
+
+
+@contextmanager
+def valid(what: str) -> Iterator[None]:
+    """Turns what comes of objects that no API server has seen into a sentence.
+
+    :raises BadInput: naming the object
+    """
+    try:
+        yield
+    except InvalidQuantity as error:
+        raise BadInput(f"{what} is not what the API server would take: {error}") from None
+    except (TypeError, ValueError, AttributeError, LookupError):
+        raise BadInput(
+            f"{what} is not what the API server would take; kubectl apply --dry-run=server says why"
+        ) from None

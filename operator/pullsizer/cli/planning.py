@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from pullsizer.admission.caches import Caches
 from pullsizer.admission.deciding import Sizing, Verdict, decide_pod
 from pullsizer.cli.context import Context
-from pullsizer.cli.documents import Object
-from pullsizer.cli.exits import BadInput
-from pullsizer.errors import InvalidQuantity
+from pullsizer.cli.documents import Object, valid
 from pullsizer.kserve_pods import MadePod, inference_service_pods, llm_pods
 from pullsizer.model import Knowledge, Source
 from pullsizer.modelpull import Measurement, model_status, source_key
@@ -74,23 +71,10 @@ def subjects(context: Context) -> list[Subject]:
             found.append(_subject(namespace, MadePod("", item)))
             continue
         made = llm_pods if item["kind"] == LLM_INFERENCE_SERVICE else inference_service_pods
-        with _valid(f"{item['kind']} {namespace}/{item['metadata'].get('name', '')}"):
+        with valid(f"{item['kind']} {namespace}/{item['metadata'].get('name', '')}"):
             found += (_subject(namespace, one) for one in made(item, namespace, context.kserve))
             _carry_over(item, namespace, context)
     return found
-
-
-@contextmanager
-def _valid(what: str) -> Iterator[None]:
-    """Turns what comes of objects that no API server has seen into a sentence."""
-    try:
-        yield
-    except InvalidQuantity as error:
-        raise BadInput(f"{what} is not what the API server would take: {error}") from None
-    except (TypeError, ValueError, AttributeError, LookupError):
-        raise BadInput(
-            f"{what} is not what the API server would take; kubectl apply --dry-run=server says why"
-        ) from None
 
 
 def _subject(namespace: str, made: MadePod) -> Subject:
@@ -143,7 +127,7 @@ def asked(found: Iterable[Subject], context: Context) -> list[Asked]:
     """All that is pulled, each once for a service."""
     pulled: dict[Asked, None] = {}
     for subject in found:
-        with _valid(f"Pod {subject.namespace}/{subject.name}"):
+        with valid(f"Pod {subject.namespace}/{subject.name}"):
             pulls = list(pull_containers(subject.pod, context.caches.kserve))
         owner = replace(subject.owner, component="") if subject.owner else None
         pulled |= {Asked(subject.namespace, owner, source): None for pull in pulls for source in pull.sources}
@@ -157,7 +141,7 @@ def plan(found: Iterable[Subject], context: Context) -> list[Planned]:
     """
     planned = []
     for subject in found:
-        with _valid(f"Pod {subject.namespace}/{subject.name}"):
+        with valid(f"Pod {subject.namespace}/{subject.name}"):
             verdict = decide_pod(subject.pod, subject.namespace, context.caches)
         labels = subject.pod["metadata"].get("labels") or {}
         namespace_labels = context.namespace_labels.get(subject.namespace, {})

@@ -210,6 +210,17 @@ WRONG_AMOUNT = inference_service(name="x", containers=[{"name": "proxy", "resour
             text(WRONG_AMOUNT),
             "Pod default/x-predictor is not what the API server would take: 'lots'",
         ),
+        ("kind: LimitRange\nmetadata: {name: l}\nspec: {limits: 5}", "LimitRange l is not what the API server"),
+        ("kind: LimitRange\nmetadata: {}\nspec: {limits: [5]}", "LimitRange  is not what the API server"),
+        ("kind: ResourceQuota\nmetadata: {name: q}\nspec: {hard: 5}", "ResourceQuota q is not what the API server"),
+        ("kind: ResourceQuota\nmetadata: {name: q}\nspec: {scopes: 5}", "ResourceQuota q is not what the API server"),
+        ("kind: Node\nmetadata: {name: n}\nstatus: {allocatable: [1]}", "Node n is not what the API server"),
+        ("kind: Namespace\nmetadata: {name: n, labels: 5}", "Namespace n is not what the API server"),
+        ("kind: Namespace\nmetadata: {}", "Namespace  is not what the API server"),
+        ("kind: ClusterStorageContainer\nmetadata: {name: c}\nspec: [5]", "ClusterStorageContainer c is not what"),
+        ("kind: ModelPull\nmetadata: {name: m}\nspec: 5", "ModelPull m is not what the API server"),
+        ("kind: ConfigMap\nmetadata: {name: inferenceservice-config}\ndata: [5]", "ConfigMap inferenceservice-config"),
+        ("kind: ConfigMap\nmetadata: {name: pullsizer-config}\ndata: [5]", "data is not a mapping"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_planned_is_named(run: Command, stdin: str, says: str) -> None:
