@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import yaml
 from rich.text import Text
 
 from pullsizer.admission.note import read, written
@@ -197,11 +196,6 @@ def _usual_kubeconfig() -> Path | None:
 
 def _namespace_of(kubeconfig: Path | None) -> str | None:
     """Of the kubeconfig's current context, as kubectl takes it."""
-    if kubeconfig is None:
-        return None
-    try:
-        data = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
-        context = next(item["context"] for item in data["contexts"] if item["name"] == data["current-context"])
-        return str(context["namespace"])
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, StopIteration, yaml.YAMLError):
-        return None  # connecting says what is wrong with it
+    from pullsizer.cluster.kubeconfig import read_kubeconfig  # noqa: PLC0415 - as KubeApi, which comes with it
+
+    return read_kubeconfig(kubeconfig).namespace if kubeconfig else None

@@ -18,6 +18,7 @@ import orjson
 from kubernetes.aio import client, config
 
 from pullsizer.cluster.answers import describe, raise_for_status, seconds
+from pullsizer.cluster.kubeconfig import read_kubeconfig
 from pullsizer.errors import ClusterError
 
 log = logging.getLogger(__name__)
@@ -50,13 +51,16 @@ class KubeApi:
     async def connect(cls, kubeconfig: Path | None = None) -> Self:
         """By a kubeconfig, or else as the pod's own ServiceAccount. Asks the API server nothing yet.
 
+        :param kubeconfig: several with colons between them, as `$KUBECONFIG` has them
         :raises ClusterError: where there is neither
         """
         configuration = client.Configuration()
         try:
             if kubeconfig is not None:
-                await asyncio.to_thread(kubeconfig.stat)  # the loader takes a missing file for an empty one
-                await config.load_kube_config(str(kubeconfig), client_configuration=configuration, persist_config=False)
+                found = await asyncio.to_thread(read_kubeconfig, kubeconfig)
+                await config.load_kube_config(
+                    found.paths, context=found.context, client_configuration=configuration, persist_config=False
+                )
             else:
                 config.load_incluster_config(client_configuration=configuration)
         except (config.ConfigException, OSError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,50 @@ def test_a_live_pod_is_read_in_the_kubeconfigs_namespace(run: Command, tmp_path:
         assert [path for path, _ in asked] == [f"{PODS}/{NAME}"]
         missing = run("explain", "none", "--kubeconfig", kubeconfig(tmp_path, url))
         assert (missing.code, missing.err) == (1, "pullsizer: there is no pod none in namespace team-a\n")
+
+
+def test_several_kubeconfigs_count_as_one_as_for_kubectl(
+    run: Command, tmp_path: Path, sized: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve(answers(sized)) as (url, asked):
+        whole = json.loads(kubeconfig(tmp_path, url).read_text())
+        other = {"name": "x", "context": {"cluster": "c", "user": "u", "namespace": "other"}}
+        parts: dict[str, dict[str, Any]] = {
+            "users": {"users": whole["users"]},
+            "empty": {},
+            "contexts": {"contexts": whole["contexts"], "current-context": "x"},
+            "clusters": {"clusters": whole["clusters"], "contexts": [other], "current-context": "y"},
+        }
+        for name, part in parts.items():
+            (tmp_path / name).write_text(json.dumps({"apiVersion": "v1", "kind": "Config", **part}) if part else "")
+        paths = [tmp_path / "missing", *(tmp_path / name for name in parts)]
+        monkeypatch.setenv("KUBECONFIG", os.pathsep.join(map(str, paths)))
+        printed = run("explain", NAME)
+        assert printed.code == 0, printed.err
+        ((path, headers),) = asked
+        assert path == f"{PODS}/{NAME}"
+        assert {name.lower(): value for name, value in headers.items()}["authorization"] == "Bearer sesame"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "there is no kubeconfig"),
+        ("", "there is no kubeconfig"),
+        ("a: [", "is no kubeconfig"),
+        ("[1]", "is no kubeconfig"),
+        ("{current-context: x, contexts: [5]}", "is no kubeconfig"),
+        ("{current-context: x, contexts: [{name: x, context: 5}]}", "is no kubeconfig"),
+        ("{current-context: x}", "no way to reach a cluster"),
+    ],
+)
+def test_what_is_no_kubeconfig_is_said_to_be_none(run: Command, tmp_path: Path, content: str | None, says: str) -> None:
+    path = tmp_path / "k"
+    if content is not None:
+        path.write_text(content)
+    printed = run("explain", NAME, "--kubeconfig", path)
+    assert printed.code == 1
+    assert says in printed.err
 
 
 def test_a_live_pod_that_was_not_sized_is_judged_by_what_may_be_read(
