@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from classifier_runtime.core.service import Service
 from classifier_runtime.core.serving import Facts, Limits, Serving, State
 from classifier_runtime.errors import ModelRefused
 from classifier_runtime.front import Front
-from classifier_runtime.protocols import grpc, health, huggingface, v1, v2
+from classifier_runtime.protocols import grpc, health, huggingface, openapi, v1, v2
 from classifier_runtime.protocols.cloudevents import Naming
 from classifier_runtime.protocols.http import Route
 from classifier_runtime.settings import Settings
@@ -85,15 +85,20 @@ class Server:
         self.port = 0
         """Of HTTP, once started."""
 
-    def _routes(self) -> Iterable[Route]:
-        """All protocols'."""
+    def _routes(self) -> Iterator[Route]:
+        """All protocols', and pages where they are asked for."""
+        yield from self._protocols()
+        if self.settings.enable_docs_url:
+            yield from openapi.routes(self.serving.name, self._protocols())
+        if self.settings.enable_ui:
+            yield from ui.routes()
+
+    def _protocols(self) -> Iterator[Route]:
         yield from health.routes(self.serving)
         yield from v1.routes(self.serving, self._naming)
         yield from v2.routes(self.serving)
         yield from huggingface.routes(self.serving)
         yield from metrics.routes()
-        if self.settings.enable_ui:
-            yield from ui.routes()
 
     async def start(self) -> None:
         """Listen. Live, and not ready."""

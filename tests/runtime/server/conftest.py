@@ -49,9 +49,9 @@ class Client:
             return (await answer.text()).splitlines()
 
     async def metric(self, line: str) -> None:
-        """Returns as soon as the metrics say so."""
+        """Returns as soon as a line of the metrics begins so."""
         async with asyncio.timeout(20):
-            while line not in await self.metrics():  # noqa: ASYNC110 - what happens is in the server
+            while not any(one.startswith(line) for one in await self.metrics()):  # noqa: ASYNC110 - what happens is in the server
                 await asyncio.sleep(0.01)
 
 

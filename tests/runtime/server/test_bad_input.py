@@ -210,3 +210,17 @@ async def test_who_waits_too_long_gets_504(start: Start) -> None:
         assert (await client.refused({"instances": ["slow"]}))[0] == 504
     finally:
         backend.go.set()
+
+
+async def test_in_a_rush_each_request_is_answered_or_told_to_come_again(start: Start) -> None:
+    backend = TextBackend()
+    client = await start(SEQUENCE, backend, queue_tokens=50)
+    held = asyncio.create_task(client.predict("slow"))
+    await asyncio.to_thread(backend.entered.wait, 20)
+    rush = [asyncio.create_task(client.ask(PREDICT, {"instances": ["5"] * 5})) for _ in range(100)]
+    await client.metric('classifier_requests_total{code="429",protocol="v1"} ')  # of any number
+    backend.go.set()
+    answers = await asyncio.gather(*rush)
+    assert await held == [0]
+    assert {status for status, _ in answers} == {200, 429}
+    assert sum(status == 200 for status, _ in answers) >= 10
