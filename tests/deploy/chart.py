@@ -59,8 +59,10 @@ def template(name: str, manifest: str) -> str:
     """The manifest as a template: its namespaces are Helm's to choose, and its labels have Helm's beside them."""
     if "{{" in manifest:
         raise ValueError(f"deploy/base/{name}: a template would act on the {{{{ in it; find another way to write that")
-    text = manifest.replace("pullsizer-system", "{{ .Release.Namespace }}")
-    text = text.replace("namespace: kserve\n", "namespace: {{ .Values.kserveNamespace }}\n")
+    # Quoted where it stands alone: namespaces may have names of digits.
+    text = re.sub(r"(?<=[ \[])pullsizer-system(?=[],\n])", "{{ .Release.Namespace | quote }}", manifest)
+    text = text.replace("pullsizer-system", "{{ .Release.Namespace }}")
+    text = text.replace("namespace: kserve\n", "namespace: {{ .Values.kserveNamespace | quote }}\n")
     # Of whole objects only: metadata further in is indented.
     text = re.sub(r"^metadata:\n(?:  .*\n)+", _labelled, text, flags=re.MULTILINE)
     if name == "crd.yaml":

@@ -120,3 +120,21 @@ def test_namespaces_whose_credentials_may_be_used_come_with_the_right_to_get_the
     (binding,) = documents((CREDENTIALS / "namespace" / "binding.yaml").read_text())
     wanted = in_namespace("models", role, binding) | in_namespace("research", binding)
     assert added("sources: {credentials: {namespaces: [models, research]}}") == wanted
+
+
+def test_names_of_digits_are_texts() -> None:
+    manifests = helm_template(
+        "--set-string=sources.credentials.namespaces={123}",
+        "--set-string=sources.huggingFace.token.secretName=456",
+        "--set-string=sources.huggingFace.token.namespaces={123}",
+        "--set-string=kserveNamespace=789",
+        namespace="1234",
+    )
+    metadata = [item["metadata"] for item in manifests.items]
+    assert {one["namespace"] for one in metadata if "namespace" in one} == {"123", "789", "1234"}
+    subjects = [subject for item in manifests.items for subject in item.get("subjects", ())]
+    assert {subject["namespace"] for subject in subjects} == {"1234"}
+    (role,) = (
+        item for item in manifests.items if item["metadata"]["name"] == "pullsizer-hub-token" and "rules" in item
+    )
+    assert role["rules"][0]["resourceNames"] == ["456"]
