@@ -27,6 +27,12 @@ _QUANTITY: Final = re.compile(
 _MAXIMUM: Final = (1 << 63) - 1
 _LONGEST: Final = 40
 
+MOST_BYTES: Final = 1 << 50
+"""Of a model: 1 Pi, several hundred times the largest there is. What a pull is given is computed of a few such sums and
+factors, and of several models' in a pod, and all of that has to be an int64."""
+MOST_FILES: Final = 10_000_000
+"""Of a model, ten times what is counted of any store; likewise."""
+
 
 @lru_cache(maxsize=4096)
 def parse(text: str, resource: str) -> int:

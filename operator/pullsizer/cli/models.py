@@ -14,7 +14,7 @@ from pullsizer.cli.exits import BadInput
 from pullsizer.errors import InvalidValue
 from pullsizer.model import Archive, Basis, Failure, Knowledge, ModelFacts, Source
 from pullsizer.names import MEMORY
-from pullsizer.quantity import human, parse
+from pullsizer.quantity import MOST_BYTES, MOST_FILES, human, parse
 from pullsizer.suggest import nearest
 
 _SHARD: Final = 10_000_000_000
@@ -27,6 +27,8 @@ def _bytes(value: object) -> int:
     amount = parse(str(value).strip(), MEMORY)
     if amount < 0:
         raise InvalidValue(f"{value!r} is below zero")
+    if amount > MOST_BYTES:
+        raise InvalidValue(f"{value!r} is more than {human(MOST_BYTES)}, which is more than any model has")
     return amount
 
 
@@ -56,7 +58,7 @@ class GivenModel(_Given):
     allow: tuple[str, ...] = Field(default=(), strict=False)
     ignore: tuple[str, ...] = Field(default=(), strict=False)
     size: Bytes | None = Field(default=None, validation_alias=AliasChoices("bytes", "size"))
-    files: int | None = Field(default=None, ge=0)
+    files: int | None = Field(default=None, ge=0, le=MOST_FILES)
     largest: Bytes | None = None
     archive: Archive = ""
     unpacked: Bytes = 0
@@ -82,6 +84,11 @@ class GivenModel(_Given):
         if self.files is not None and self.largest is not None and self.files * self.largest < self.size:
             raise InvalidValue(
                 f"files: {self.files} of at most {human(self.largest)} are less than the whole of {human(self.size)}"
+            )
+        if self.files is None and self.largest is not None and self.largest * MOST_FILES < self.size:
+            raise InvalidValue(
+                f"largest: of files of at most {human(self.largest)} it would take more than {MOST_FILES:,} to make "
+                f"{human(self.size)}"
             )
         return self
 

@@ -10,12 +10,12 @@ from typing import Final, TypeAlias
 
 from pullsizer.errors import MeasureError
 from pullsizer.model import Archive, Basis
+from pullsizer.quantity import MOST_BYTES
 from pullsizer.sources import zipdirectory
 
 Read: TypeAlias = Callable[[int, int], Awaitable[bytes]]
 """A piece of the file: from a position, so many bytes. Fewer where they cannot be had; may raise a `MeasureError`."""
 
-MOST_BYTES: Final = (1 << 63) - 1
 """That Kubernetes' numbers can hold, and so the most of anything that is told."""
 
 _TYPES: Final = MimeTypes()

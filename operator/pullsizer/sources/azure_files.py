@@ -39,7 +39,6 @@ _MOST_ENTRIES: Final = 200_000
 _MOST_PAGES: Final = 1000
 _DEEPEST: Final = 6
 """Folders that the downloader looks into, one in another, the first included."""
-_MOST_BYTES: Final = (1 << 63) - 1
 _VERSION: Final = "2022-11-02"
 """Of the API: the first listings with ETags are those of 2020-04-08, with names as XML can have them of 2021-12-02."""
 _REMEDY: Final = "write the model's size into the annotation pullsizer.dev/model-size"
@@ -132,8 +131,6 @@ class _Asking:
             folders = inside
         if not tally.files:
             raise failure("NotFound", f"{self._about} has no files there, or the filters leave none")
-        if tally.bytes > _MOST_BYTES:
-            raise self._odd()
         only = tally.last
         if tally.files != 1 or only is None or not (kind := archive_kind(only.name)):
             return tally.facts()

@@ -27,7 +27,6 @@ _MOST_FOLDERS: Final = 1000
 """Each is a question."""
 _DEEPEST: Final = 32
 """Folders in folders. There are no links in a file system, but who answers need not be one."""
-_MOST_BYTES: Final = (1 << 63) - 1
 _REMEDY: Final = "write the model's size into the annotation pullsizer.dev/model-size"
 
 
@@ -158,8 +157,6 @@ class _Walk:
     async def _facts(self, *, single: bool) -> ModelFacts:
         """One file that is an archive is unpacked; more are left as they are."""
         tally = self._tally
-        if tally.bytes > _MOST_BYTES:
-            raise self._namenodes.odd()
         if not single or tally.last is None or not (kind := archive_kind(tally.last.name)):
             return tally.facts()
         found, basis = await unpacked(kind, tally.last.size, partial(self._namenodes.read, tally.last.key))

@@ -15,7 +15,6 @@ from pullsizer.sources.listings import File, Listing, Way
 COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 _MOST_FILES: Final = 100_000
 """The Hub advises to have no more in a repository: https://huggingface.co/docs/hub/storage-limits."""
-_MOST_BYTES: Final = (1 << 63) - 1
 
 
 def of_tree(entries: Iterable[RepoFile | RepoFolder]) -> tuple[File, ...]:
@@ -65,8 +64,6 @@ def facts_of(listing: Listing, source: Source) -> ModelFacts:
             known, unknown = False, max(unknown, size)
         else:
             largest[way] = max(largest[way], size)
-    if total > _MOST_BYTES:
-        raise failure("InvalidAnswer", f"the Hub tells impossible sizes for the files of {model}")
     return ModelFacts(
         bytes=total,
         files=files,

@@ -11,6 +11,7 @@ from typing import Final, NoReturn, Protocol, Self
 
 from pullsizer.model import NOT_PULLED, SCHEMES, ModelFacts, Source, Store
 from pullsizer.policy import SourceRules
+from pullsizer.quantity import MOST_BYTES, MOST_FILES
 from pullsizer.sources.access import STRANGER, Access
 from pullsizer.sources.addresses import EgressRules
 from pullsizer.sources.azure_blob import AzureBlob
@@ -115,7 +116,7 @@ class Measurer:
         :raises MeasureError: why that is not known; `rules.timeout` after its turn came at the latest
         """
         async with self._turn(source, access, rules) as store:
-            return await store.measure(source, access, rules)
+            return _possible(await store.measure(source, access, rules), source)
 
     async def unchanged(
         self, source: Source, facts: ModelFacts, *, access: Access = STRANGER, rules: SourceRules
@@ -146,6 +147,12 @@ class Measurer:
                 raise failure(
                     "Timeout", f"{shown(source.public_uri)} was not measured within {rules.timeout:g} seconds"
                 ) from None
+
+
+def _possible(facts: ModelFacts, source: Source) -> ModelFacts:
+    if facts.bytes > MOST_BYTES or facts.files > MOST_FILES:
+        raise failure("InvalidAnswer", f"the store tells impossible sizes for the files of {shown(source.public_uri)}")
+    return facts
 
 
 def _check_patterns(source: Source) -> None:

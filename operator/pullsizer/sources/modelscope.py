@@ -33,7 +33,6 @@ _ANSWER: Final = 8 << 20
 """Bytes: 3000 entries of up to 2.7 kB, most of that what their last commit says."""
 _MOST_ENTRIES: Final = 200_000
 _MOST_QUESTIONS: Final = 500
-_MOST_BYTES: Final = (1 << 63) - 1
 _DEFAULT_REVISION: Final = "master"
 _REMEDY: Final = "write the model's size into the annotation pullsizer.dev/model-size"
 
@@ -119,8 +118,6 @@ class _Asking:
             files = [entry for entry in found if not entry.folder]
             for entry in await filters.leave(files, lambda one: one.path):
                 tally.add(Item(entry.path, entry.path, entry.size, entry.digest))
-        if tally.bytes > _MOST_BYTES:
-            raise failure("InvalidAnswer", f"{self._about} tells impossible sizes for the files of {self._repo.id}")
         # The library does not unpack, and takes no more of a folder than the server tells either.
         return replace(tally.facts(), basis="measured" if complete else "estimated")
 

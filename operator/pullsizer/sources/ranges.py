@@ -7,7 +7,8 @@ from typing import Final
 
 from yarl import URL
 
-from pullsizer.sources.archives import MOST_BYTES, Read
+from pullsizer.quantity import MOST_BYTES
+from pullsizer.sources.archives import Read
 from pullsizer.sources.client import Answer, Client
 from pullsizer.sources.redirects import Private, follow
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pullsizer.cli.exits import BadInput
 from pullsizer.cli.models import GivenModel, GivenModels, load_models, written
 from pullsizer.model import ARCHIVES, BASES, Failure, ModelFacts, Source
+from pullsizer.quantity import MOST_BYTES
 
 GIGA = 1_000_000_000
 
@@ -56,6 +57,10 @@ def test_what_is_not_given_is_taken_as_shards_come(model: dict[str, Any], expect
         ({"bytes": 1.5}, "bytes: 1.5 is not a size"),
         ({"bytes": 5, "largest": 6}, "largest: a file of 6 B is larger than the whole of 5 B"),
         ({"bytes": 5, "files": 2, "largest": 2}, "files: 2 of at most 2 B are less than the whole of 5 B"),
+        ({"bytes": "9E"}, "bytes: '9E' is more than 1125.9 TB"),
+        ({"bytes": 5, "unpacked": "2Pi"}, "unpacked: '2Pi' is more than"),
+        ({"bytes": 5, "files": 99999999999}, "files: "),
+        ({"bytes": "1Pi", "largest": 1}, "largest: of files of at most 1 B"),
         ({"bytes": 5, "larest": 6}, "larest: unknown key; did you mean 'largest'?"),
         ({"bytes": 5, "archive": "rar"}, "archive"),
         ({"bytes": 5, "failure": {"reason": "NotFound", "message": "no"}}, "leave one of the two out"),
@@ -92,11 +97,11 @@ def test_facts_are_of_a_uri_with_its_filters_or_of_whatever_is_pulled(tmp_path: 
     assert loaded(tmp_path, []).find(Source("hf://a/b")) is None
 
 
-AMOUNT = st.integers(0, 1 << 50)
+AMOUNT = st.integers(0, MOST_BYTES)
 KNOWLEDGE = st.one_of(
     st.builds(
         lambda largest, files, **more: ModelFacts(largest * files, files, largest, **more),
-        AMOUNT,
+        st.integers(0, MOST_BYTES // 5000),
         st.integers(1, 5000),
         archive=st.sampled_from(ARCHIVES),
         unpacked=AMOUNT,

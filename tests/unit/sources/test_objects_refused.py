@@ -84,6 +84,16 @@ async def test_an_answer_is_told_by_its_status_and_never_shown(
     assert code not in str(error)
 
 
+@pytest.mark.parametrize("size", [(1 << 50) + 1, (1 << 63) - 1])
+async def test_what_no_model_can_have_is_an_invalid_answer(kind: Kind, stand_in: StandIn, size: int) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return listing(kind, {"m/a/b": size})
+
+    error = await refused(stand_in, answer)
+    assert error.reason == "InvalidAnswer"
+    assert "impossible sizes" in str(error)
+
+
 @pytest.mark.parametrize("text", ["", "<html>", "{}", "<ListBucketResult>", "\0"])
 async def test_what_is_no_listing_is_an_invalid_answer(stand_in: StandIn, text: str) -> None:
     async def answer(_: web.Request) -> web.Response:

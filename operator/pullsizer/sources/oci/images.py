@@ -7,8 +7,9 @@ from typing import Final
 
 from pullsizer.model import Archive, Basis, ModelFacts, Source
 from pullsizer.policy import SourceRules
+from pullsizer.quantity import MOST_BYTES
 from pullsizer.sources.access import Access
-from pullsizer.sources.archives import MOST_BYTES, unpacked
+from pullsizer.sources.archives import unpacked
 from pullsizer.sources.client import Client
 from pullsizer.sources.failures import failure, shown
 from pullsizer.sources.oci.logins import login

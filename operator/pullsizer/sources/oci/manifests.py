@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pullsizer.model import Archive
-from pullsizer.sources.archives import MOST_BYTES
+from pullsizer.quantity import MOST_BYTES
 from pullsizer.sources.oci.reference import DIGEST
 
 ACCEPT: Final = (
