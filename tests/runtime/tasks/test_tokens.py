@@ -34,8 +34,11 @@ some = settings(max_examples=30, deadline=None, suppress_health_check=list(Healt
 def theirs(name: str, text: str, pair: str | None, direction: Direction = "right", **said: Any) -> Any:
     tokenizer = pipeline(name).tokenizer
     tokenizer.truncation_side = direction
-    # As a batch of one: given alone, transformers takes an empty second text for none.
-    found = tokenizer([text], None if pair is None else [pair], **{"truncation": True, "max_length": 128, **said})
+    try:
+        # As a batch of one: given alone, transformers takes an empty second text for none.
+        found = tokenizer([text], None if pair is None else [pair], **{"truncation": True, "max_length": 128, **said})
+    finally:
+        tokenizer.truncation_side = "right"  # the pipeline is everybody's
     return {key: value[0] for key, value in found.items()}
 
 
