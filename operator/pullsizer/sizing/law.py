@@ -32,6 +32,8 @@ python/storage/kserve_storage). Not measured."""
 _BY_RELEASE: Final = frozenset({"hf", "azure"})
 """Stores whose clients need more in some releases than in others."""
 _UNSURE: Final = "the most demanding release, as the image's tag names none; downloader.profile tells which it is"
+_MOST: Final = 1 << 60
+"""Bytes: half of what a quantity can be."""
 _LEAST_CPU: Final = 100
 _MOST_CPU: Final = 1000
 
@@ -180,6 +182,7 @@ def cpu_limit(wanted: Need, policy: Policy) -> int:
 
 
 def round_memory(amount: int) -> int:
-    """Up to a step that a person would write."""
+    """Up to a step that a person would write; no more than Kubernetes can hold, whatever somebody says a model has."""
+    amount = min(amount, _MOST)
     step = 32 * MI if amount <= 512 * MI else 64 * MI if amount <= 2 * GI else 256 * MI
     return round_up(amount, step)

@@ -6,8 +6,8 @@ import pytest
 
 from pullsizer.model import Failure, ModelFacts
 from pullsizer.overrides import Overrides
-from pullsizer.pod import Resources
-from pullsizer.quantity import GI, MI
+from pullsizer.pod import Medium, Resources
+from pullsizer.quantity import GI, MI, write
 from pullsizer.sizing import decide
 from tests.unit.sizing.examples import (
     DISK,
@@ -142,3 +142,10 @@ def test_a_model_size_of_an_archive_is_one_of_the_archive() -> None:
     twice = decide(inputs(known, container=https, overrides=asked(model_size="12Gi")))
     assert given(same, "request", DISK) == given(decide(inputs(known, container=https)), "request", DISK)
     assert given(twice, "request", DISK) == "34560Mi"
+
+
+@pytest.mark.parametrize("medium", ["disk", "memory"])
+def test_whatever_somebody_says_a_model_has_is_an_answer(medium: Medium) -> None:
+    found = decide(inputs(SMALL, container=container(medium=medium), overrides=Overrides(model_size=9 * 10**18)))
+    assert found.resources is not None
+    assert all(write(amount, name) for name, amount in found.resources.requests.items())
