@@ -7,6 +7,11 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready-for-pullsizer
 
+# The runtime has an environment of its own: torch alone is ten times what the operator needs.
+RUNTIME_VENV ?= .venv-runtime
+RUNTIME_PY := $(RUNTIME_VENV)/bin/python
+RUNTIME_READY := $(RUNTIME_VENV)/.ready-for-the-runtime
+
 # The one place where the image is set is deploy/base/kustomization.yaml.
 VERSION := $(shell sed -n 's/^ *newTag: //p' deploy/base/kustomization.yaml)
 IMAGE ?= pullsizer:$(VERSION)
@@ -45,8 +50,15 @@ setup: $(READY) ## A virtual environment in .venv with all that is needed (other
 test: ## All checks, then all tests. The first run builds a Kubernetes from source: 20 minutes, once
 #| Later ones take about five. ARGS="-k policy" runs some of the tests.
 	@$(MAKE) --no-print-directory setup
-	@$(MAKE) --no-print-directory -j2 check programs
+	@$(MAKE) --no-print-directory -j3 check programs setup-runtime
 	$(PY) -m pytest $(ARGS)
+	@$(MAKE) --no-print-directory runtime
+
+.PHONY: runtime setup-runtime
+runtime: setup-runtime ## Checks and tests of the classifier runtime, in an environment of its own (.venv-runtime)
+	$(RUNTIME_VENV)/bin/mypy --config-file tests/runtime/mypy.ini
+	$(RUNTIME_PY) -m pytest tests/runtime $(ARGS) || [ $$? -eq 5 ]  # 5: ARGS choose none of these
+setup-runtime: $(RUNTIME_READY)
 
 .PHONY: unit
 unit: setup ## The tests that need no cluster: seconds
@@ -102,6 +114,11 @@ docs: setup ## Write the tables of docs/sizing.md from the code
 chart: setup ## Write what deploy/chart has from deploy/base and from the policy
 	$(PY) -m tests.deploy.chart
 
+.PHONY: proto
+proto: setup-runtime ## Write the runtime's gRPC messages from its inference.proto
+	cd runtime && $(abspath $(RUNTIME_PY)) -m grpc_tools.protoc -I. --python_out=. --pyi_out=. \
+	  classifier_runtime/protocols/inference.proto
+
 .PHONY: lock
 lock: ## Write constraints.txt anew, with the newest versions that go together
 	@rm -rf .venv-lock && $(call python) -m venv .venv-lock
@@ -113,7 +130,7 @@ lock: ## Write constraints.txt anew, with the newest versions that go together
 
 .PHONY: clean
 clean: ## Remove .venv and what checks and builds leave here (not the cache of built programs)
-	rm -rf .venv .venv-lock dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .bench
+	rm -rf .venv .venv-runtime .venv-lock dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .bench
 	find operator tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What follows is not for people.
@@ -139,4 +156,11 @@ $(READY): pyproject.toml constraints.txt
 	fi; \
 	[ -x $(PY) ] || "$$python" -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[operator,dev]' --constraint constraints.txt
+	@touch $@
+
+$(RUNTIME_READY): pyproject.toml constraints-runtime.txt $(READY)
+	@[ -x $(RUNTIME_PY) ] || $(PY) -m venv $(RUNTIME_VENV)
+	@echo "installing torch and the runtime's clients, once: three gigabytes, a few minutes"
+	$(RUNTIME_PY) -m pip install --quiet --disable-pip-version-check --editable '.[runtime-dev,dev]' \
+	  --constraint constraints-runtime.txt
 	@touch $@
