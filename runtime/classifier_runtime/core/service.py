@@ -6,12 +6,16 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from functools import partial
+from typing import Any, Final, Protocol, TypeVar
 
 from classifier_runtime.core.job import Computed, Item, Job, Result, Timings
 from classifier_runtime.tasks.base import Task
 
 T = TypeVar("T")
+
+_FEW_LOGITS: Final = 1024
+"""Up to here decoding takes less than a millisecond, and a thread's hand-over would take longer than most of it."""
 
 
 class Computes(Protocol):
@@ -42,11 +46,13 @@ class Service:
         for instance in instances:
             self.task.check(instance)
         began = time.perf_counter()
-        encoded = await self._beside(lambda: self.task.encode(instances))
+        encoded = await self._beside(partial(self.task.encode, instances))
         encoding = time.perf_counter() - began
         computed = await self._engine.compute(encoded.items, job.deadline)
         began = time.perf_counter()
-        outcomes = await self._beside(lambda: self.task.decode(instances, encoded, computed.logits))
+        decode = partial(self.task.decode, instances, encoded, computed.logits)
+        few = sum(row.size for row in computed.logits) <= _FEW_LOGITS
+        outcomes = decode() if few else await self._beside(decode)
         return Result(
             outcomes,
             truncated=encoded.truncated,
