@@ -171,7 +171,14 @@ async def run(settings: Settings, load: Callable[[Settings], Loaded], naming: Na
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     server = Server(settings, load, naming)
-    await server.start()
+    try:
+        await server.start()
+    except (OSError, RuntimeError) as error:  # RuntimeError is what grpc says of a port that it cannot have
+        log.critical(
+            "cannot listen: %s; is another server there? name other ports by --http_port and --grpc_port", error
+        )
+        await server.close()
+        return 1
     stopped = asyncio.create_task(stop.wait())
     loading = asyncio.create_task(server.load())
     try:

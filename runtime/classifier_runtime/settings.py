@@ -65,7 +65,7 @@ class Settings(BaseModel):
     max_model_len: int | None = Field(default=None, ge=1)
     """Tokens after which a text is cut; the model's own limit where that is lower or nothing is given."""
     max_batch_tokens: int = Field(default=0, ge=0)
-    """Of one computation, padding and all. 0: 512 on CPU, where more is slower; on CUDA as much as memory allows."""
+    """Of one computation, padding and all. 0: 512 on CPU, where more is slower; 16,384 on CUDA."""
 
     max_instances: int = Field(default=2048, ge=1)
     """Of one request."""

@@ -85,3 +85,16 @@ async def test_a_start_that_cannot_be_ends_with_the_reason(argv: list[str], code
     _, errors = await asyncio.wait_for(process.communicate(), 120)
     assert process.returncode == code
     assert says in errors.decode()
+
+
+async def test_a_port_that_is_taken_is_told_in_a_sentence() -> None:
+    taken = await asyncio.start_server(lambda *_: None, "0.0.0.0", 0)
+    port = taken.sockets[0].getsockname()[1]
+    for flags in (("--grpc_port=0", f"--http_port={port}"), ("--http_port=0", f"--grpc_port={port}")):
+        process = await _process("--model_dir", "/nowhere", *flags)
+        _, logged = await process.communicate()
+        assert process.returncode == 1
+        assert "name other ports by --http_port and --grpc_port" in logged.decode()
+        assert "Traceback" not in logged.decode()
+    taken.close()
+    await taken.wait_closed()
