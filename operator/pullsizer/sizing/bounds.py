@@ -14,19 +14,14 @@ from pullsizer.sizing.inputs import Amounts, Inputs, Reasons
 
 def keep_what_a_person_set(inputs: Inputs, requests: Amounts, limits: Amounts, reasons: Reasons) -> None:
     """Values that neither KServe nor the LimitRanger put there are a floor under all but annotations."""
-    overrides, fallback = inputs.overrides, inputs.policy.model_pull_resources
-    known = fallback.limits.known()
-    # As we gave them a moment ago, when the size was not known: the API server may ask twice.
-    ours_already = bool(known) and all(inputs.current.limits.get(name) == amount for name, amount in known.items())
+    overrides = inputs.overrides
     sides = (
-        ("request", inputs.current.requests, requests, overrides.requests, fallback.requests.known()),
-        ("limit", inputs.current.limits, limits, overrides.limits, known),
+        ("request", inputs.current.requests, requests, overrides.requests),
+        ("limit", inputs.current.limits, limits, overrides.limits),
     )
-    for side, current, ours, asked, given in sides:
+    for side, current, ours, asked in sides:
         for name, amount in current.items():
             if name in asked or amount <= ours.get(name, 0):
-                continue
-            if ours_already and given.get(name) == amount:
                 continue
             if (name, side, amount) in inputs.kserve.defaults or (name, side) in inputs.limit_ranger:
                 continue

@@ -140,9 +140,3 @@ def test_a_persons_request_above_the_computed_limit_raises_the_limit() -> None:
     assert [given(found, side, "memory") for side in ("request", "limit")] == ["3Gi", "4Gi"]
     only = decide(inputs(SMALL, container=HTTP, current=Resources({"memory": 3 * GI}, {})))
     assert [given(only, side, "memory") for side in ("request", "limit")] == ["3Gi", "3Gi"]
-
-
-def test_what_we_gave_while_the_size_was_not_known_may_go_down_when_it_is() -> None:
-    first = decide(inputs(None))
-    assert first.resources is not None
-    assert decide(inputs(SMALL, current=first.resources)) == decide(inputs(SMALL))
