@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from classifier_runtime import model as models
-from classifier_runtime import verdict
+from classifier_runtime import container, verdict
 from classifier_runtime.backends import openvino_convert, probe
 from classifier_runtime.checkpoint import OPENVINO, VERDICT
 from classifier_runtime.errors import ModelRefused
@@ -57,7 +57,7 @@ def main(argv: Sequence[str]) -> int:
             task=said.task,
             trust_remote_code=said.trust_remote_code,
             allow_pickle=said.allow_pickle,
-            threads=said.threads,
+            threads=said.threads or container.cpus(),
         )
     except ModelRefused as error:
         log.critical("%s", error)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from classifier_runtime import model
+from classifier_runtime import container, model
 from classifier_runtime.backends import choose
 from classifier_runtime.backends.base import Backend
 from classifier_runtime.core.job import Instance
@@ -50,7 +50,7 @@ def load(settings: Settings) -> Loaded:
             device=settings.device,
             dtype=settings.dtype,
             backend="auto" if settings.backend == "huggingface" else settings.backend,
-            threads=settings.threads or None,
+            threads=settings.threads or container.cpus(),
             cache_dir=settings.cache_dir,
         ),
     )

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from classifier_runtime import verdict
+from classifier_runtime import container, verdict
 from classifier_runtime.checkpoint import OPENVINO
 from classifier_runtime.errors import ClassifierError
 from classifier_runtime.model import ModelSpec
@@ -34,7 +34,7 @@ def cached(spec: ModelSpec, cache_dir: Path) -> Path | None:
     if (folder / REFUSED).is_file() or any(find_spec(name) is None for name in ("torch", "transformers", "openvino")):
         return None
     needed = LIBRARIES + COPIES * sum(file.stat().st_size for file in spec.path.glob("*.safetensors"))
-    free = memory_free()
+    free = container.memory_free()
     if free is not None and free < needed:
         log.warning("not converted for OpenVINO: that needs %d MiB and %d are free", needed >> 20, free >> 20)
         return None
@@ -65,19 +65,3 @@ def _remember(folder: Path, error: Exception) -> None:
     """So that the next start does not try again; deleting the file makes it."""
     if isinstance(error, ClassifierError) and folder.is_dir():
         (folder / REFUSED).write_text(f"{error}\n", encoding="utf-8")
-
-
-def memory_free(root: Path = Path("/")) -> int | None:
-    """Bytes that this container may still take; None where nobody says."""
-    group = root / "sys/fs/cgroup"
-    try:
-        limit = (group / "memory.max").read_text(encoding="ascii").strip()
-        if limit != "max":
-            return int(limit) - int((group / "memory.current").read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        pass
-    try:
-        lines = (root / "proc/meminfo").read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, ValueError, StopIteration):
-        return None

@@ -139,24 +139,10 @@ def test_what_cannot_be_converted_is_torchs_and_tried_once(tmp_path: Path, monke
 
 
 def test_nothing_is_converted_where_memory_is_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(convert_once, "memory_free", lambda: 1 << 29)
+    monkeypatch.setattr("classifier_runtime.container.memory_free", lambda: 1 << 29)
 
     assert load(spec("bert"), dataclasses.replace(CPU, cache_dir=tmp_path)).backend.name == "torch-packed"
     assert not list(tmp_path.iterdir())
-
-
-def test_free_memory_is_the_containers_before_it_is_the_nodes(tmp_path: Path) -> None:
-    assert convert_once.memory_free(tmp_path) is None
-    (tmp_path / "proc").mkdir()
-    (tmp_path / "proc/meminfo").write_text("MemTotal: 9 kB\nMemAvailable:   4 kB\n")
-    assert convert_once.memory_free(tmp_path) == 4096
-    group = tmp_path / "sys/fs/cgroup"
-    group.mkdir(parents=True)
-    (group / "memory.max").write_text("max\n")
-    assert convert_once.memory_free(tmp_path) == 4096
-    (group / "memory.max").write_text("3000\n")
-    (group / "memory.current").write_text("1000\n")
-    assert convert_once.memory_free(tmp_path) == 2000
 
 
 class Driver:
