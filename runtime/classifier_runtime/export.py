@@ -18,8 +18,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from classifier_runtime import model as models
 from classifier_runtime import container, verdict
+from classifier_runtime import model as models
 from classifier_runtime.backends import openvino_convert, probe
 from classifier_runtime.checkpoint import OPENVINO, VERDICT
 from classifier_runtime.errors import ModelRefused
