@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import uvloop
 
-from classifier_runtime import flags, loading, logs
+from classifier_runtime import flags, loading, logs, tracing
 from classifier_runtime.errors import ModelRefused
 from classifier_runtime.protocols.cloudevents import Naming
 from classifier_runtime.server import run
@@ -32,8 +32,9 @@ def main(argv: Sequence[str]) -> int:
     logs.configure(settings.log_level)
     for warning in warnings:
         log.warning("%s", warning)
+    tracer = tracing.start(os.environ, settings.model_name)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(run(settings, loading.load, Naming.read(os.environ)))
+        return runner.run(run(settings, loading.load, Naming.read(os.environ), tracer))
 
 
 if __name__ == "__main__":

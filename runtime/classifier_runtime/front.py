@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qs
 
 from aiohttp import web
@@ -23,6 +24,9 @@ from classifier_runtime.protocols.http import NoSuchPath, Request, Response, Rou
 
 log = logging.getLogger(__name__)
 
+Answer: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.Response]]
+Traced: TypeAlias = Callable[[web.BaseRequest, Route, Answer], Awaitable[web.Response]]
+
 _GONE: Final = 499
 """In metrics: the client went before its answer, as nginx writes it."""
 _ENCODINGS: Final = ("", "identity", "gzip", "deflate")
@@ -33,17 +37,27 @@ _LONGEST_ID: Final = 256
 class Front:
     """:param most_bytes: of a body, unpacked
     :param log_requests: a line for each
+    :param traced: puts a span around the answer to a request to classify
     """
 
-    def __init__(self, serving: Serving, routes: Iterable[Route], *, most_bytes: int, log_requests: bool) -> None:
+    def __init__(
+        self,
+        serving: Serving,
+        routes: Iterable[Route],
+        *,
+        most_bytes: int,
+        log_requests: bool,
+        traced: Traced | None = None,
+    ) -> None:
         self._serving = serving
         self._router = Router(serving.name, routes)
         self._most_bytes = most_bytes
         self._log_requests = log_requests
+        self._traced = traced
 
     def server(self, keepalive_seconds: float) -> web.Server:
         return web.Server(
-            self._answer,
+            self._answer if self._traced is None else partial(self._answer_traced, self._traced),
             request_factory=self._request,
             handler_cancellation=True,
             access_log=None,
@@ -55,6 +69,13 @@ class Front:
         return web.BaseRequest(
             message, payload, protocol, writer, task, asyncio.get_running_loop(), client_max_size=self._most_bytes
         )
+
+    async def _answer_traced(self, traced: Traced, http: web.BaseRequest) -> web.Response:
+        try:
+            route, _ = self._router.find(http.method, http.raw_path.partition("?")[0])
+        except (RequestError, NoSuchPath, WrongMethod):
+            return await self._answer(http)
+        return await (self._answer(http) if route.protocol is None else traced(http, route, self._answer))
 
     async def _answer(self, http: web.BaseRequest) -> web.Response:
         began = time.perf_counter()

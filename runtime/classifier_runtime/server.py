@@ -8,15 +8,18 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from aiohttp import web
 
 from classifier_runtime import metrics, ui
 from classifier_runtime.backends.base import Backend
 from classifier_runtime.core.engine import Engine
+from classifier_runtime.core.job import Instance, Result
 from classifier_runtime.core.service import Service
 from classifier_runtime.core.serving import Facts, Limits, Serving, State
 from classifier_runtime.errors import ModelRefused
@@ -27,10 +30,17 @@ from classifier_runtime.protocols.http import Route
 from classifier_runtime.settings import Settings
 from classifier_runtime.tasks.base import Task
 
+if TYPE_CHECKING:
+    from classifier_runtime.spans import Tracer
+
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 FINISH_SECONDS: Final = 20.0
 """For what was taken, after the drain: with its 5 s it is within the 30 s that Kubernetes gives a pod to end."""
+TRACES_SECONDS: Final = 3.0
+"""For the last traces, after that. A collector that does not answer is not waited for."""
 SWITCH_SECONDS: Final = 0.001
 """After which a thread that computes gives the interpreter to the one that answers. Python's own is 5 ms, which every
 probe could wait for; less than 1 ms costs a tenth of the requests of a model that does nothing."""
@@ -57,17 +67,25 @@ class Server:
     """One process's.
 
     :param load: makes the model, in a thread; it may take minutes
+    :param tracer: where requests are traced
     """
 
-    def __init__(self, settings: Settings, load: Callable[[Settings], Loaded], naming: Naming | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        load: Callable[[Settings], Loaded],
+        naming: Naming | None = None,
+        tracer: Tracer | None = None,
+    ) -> None:
         self.settings = settings
         self._load = load
+        self._tracer = tracer
         self.serving = Serving(
             settings.model_name,
             settings.options,
             Limits(settings.max_instances, settings.max_text_bytes, settings.request_timeout_seconds),
             offsets=settings.return_offsets_mapping,
-            observe=metrics.result,
+            observe=metrics.result if tracer is None else partial(_observed, tracer),
         )
         self._naming = naming or Naming()
         self._front = Front(
@@ -75,6 +93,7 @@ class Server:
             self._routes(),
             most_bytes=settings.max_request_bytes,
             log_requests=settings.enable_latency_logging,
+            traced=None if tracer is None else tracer.of_http,
         )
         self._runner = web.ServerRunner(
             self._front.server(settings.timeout_keep_alive), shutdown_timeout=FINISH_SECONDS
@@ -112,6 +131,7 @@ class Server:
                 f"{self.settings.host}:{self.settings.grpc_port}",
                 most_bytes=self.settings.max_request_bytes,
                 observe=metrics.request,
+                interceptors=() if self._tracer is None else (self._tracer.interceptor(),),
             )
         log.info("listening", extra={"http_port": self.port, "model": self.serving.name})
 
@@ -158,9 +178,18 @@ class Server:
             self._service.close()
         if self._engine is not None:
             self._engine.close()
+        if self._tracer is not None:
+            await asyncio.wait((asyncio.ensure_future(_beside(self._tracer.close)),), timeout=TRACES_SECONDS)
 
 
-async def run(settings: Settings, load: Callable[[Settings], Loaded], naming: Naming) -> int:
+def _observed(tracer: Tracer, instances: Sequence[Instance], result: Result) -> None:
+    metrics.result(instances, result)
+    tracer.result(instances, result)
+
+
+async def run(
+    settings: Settings, load: Callable[[Settings], Loaded], naming: Naming, tracer: Tracer | None = None
+) -> int:
     """Serve until told to end.
 
     :returns: the process's exit status
@@ -170,7 +199,7 @@ async def run(settings: Settings, load: Callable[[Settings], Loaded], naming: Na
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    server = Server(settings, load, naming)
+    server = Server(settings, load, naming, tracer)
     try:
         await server.start()
     except (OSError, RuntimeError) as error:  # RuntimeError is what grpc says of a port that it cannot have
@@ -198,29 +227,16 @@ async def run(settings: Settings, load: Callable[[Settings], Loaded], naming: Na
     return 0
 
 
-async def _beside(work: Callable[[], Loaded]) -> Loaded:
+async def _beside(work: Callable[[], T]) -> T:
     """In a thread that does not keep the process from ending, as one of a pool's would."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[Loaded] = loop.create_future()
-
-    def answer(result: Loaded | None, error: BaseException | None) -> None:
-        if done.done():
-            return
-        if error is not None:
-            done.set_exception(error)
-        elif result is not None:
-            done.set_result(result)
+    done: Future[T] = Future()
+    done.set_running_or_notify_cancel()  # who waits for it may go; it is done nevertheless
 
     def target() -> None:
-        result, error = None, None
         try:
-            result = work()
-        except BaseException as raised:  # noqa: BLE001 - whoever awaits it gets it
-            error = raised
-        try:
-            loop.call_soon_threadsafe(answer, result, error)
-        except RuntimeError:
-            log.debug("loaded after the end")
+            done.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - whoever awaits it gets it
+            done.set_exception(error)
 
-    threading.Thread(target=target, name="load", daemon=True).start()
-    return await done
+    threading.Thread(target=target, name="beside", daemon=True).start()
+    return await asyncio.wrap_future(done)

@@ -119,12 +119,16 @@ Outcome: TypeAlias = Classified | Tagged
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Seconds of one request, for headers and metrics."""
+    """Seconds of one request, for headers, metrics and traces.
+
+    :param began: by `time.perf_counter`; 0 where there was nothing to classify
+    """
 
     tokenize: float = 0.0
     queue: float = 0.0
     forward: float = 0.0
     decode: float = 0.0
+    began: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ class Service:
         encoded = await self._beside(partial(self.task.encode, instances))
         encoding = time.perf_counter() - began
         computed = await self._engine.compute(encoded.items, job.deadline)
-        began = time.perf_counter()
+        decoding = time.perf_counter()
         decode = partial(self.task.decode, instances, encoded, computed.logits)
         few = sum(row.size for row in computed.logits) <= _FEW_LOGITS
         outcomes = decode() if few else await self._beside(decode)
@@ -57,7 +57,7 @@ class Service:
             outcomes,
             truncated=encoded.truncated,
             tokens=sum(item.tokens for item in encoded.items),
-            timings=Timings(encoding, computed.queue, computed.forward, time.perf_counter() - began),
+            timings=Timings(encoding, computed.queue, computed.forward, time.perf_counter() - decoding, began),
         )
 
     async def _beside(self, work: Callable[[], T]) -> T:

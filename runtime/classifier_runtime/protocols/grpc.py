@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
@@ -23,6 +23,7 @@ from classifier_runtime.protocols.v2_infer import infer
 log = logging.getLogger(__name__)
 
 SERVICE: Final = "inference.GRPCInferenceService"
+INFER: Final = f"{SERVICE}/ModelInfer"
 _PROTOCOL: Final = "grpc"
 _GONE: Final = 499
 """In metrics: the client went, or its deadline passed."""
@@ -59,7 +60,12 @@ class Listening:
 
 
 async def start(
-    serving: Serving, address: str, *, most_bytes: int, observe: Observe = lambda _, __, ___: None
+    serving: Serving,
+    address: str,
+    *,
+    most_bytes: int,
+    observe: Observe = lambda _, __, ___: None,
+    interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
 ) -> Listening:
     """:param address: `host:port`; port 0 for any free one
     :param most_bytes: of a request, unpacked; answers have no limit
@@ -67,12 +73,13 @@ async def start(
     :raises RuntimeError: the port is taken
     """
     server = grpc.aio.server(
+        interceptors=interceptors,
         options=[
             ("grpc.max_receive_message_length", most_bytes),
             ("grpc.max_send_message_length", -1),
             # Two servers of one port would each get some of the requests.
             ("grpc.so_reuseport", 0),
-        ]
+        ],
     )
     server.add_generic_rpc_handlers((_handlers(serving, observe),))
     port = server.add_insecure_port(address)

@@ -12,6 +12,7 @@ import pytest
 from classifier_runtime.core.serving import Facts
 from classifier_runtime.server import Server
 from classifier_runtime.settings import Settings
+from classifier_runtime.spans import Tracer
 from tests.runtime.server.doubles import SEQUENCE, TextBackend, loaded
 
 Start = Callable[..., Awaitable["Client"]]
@@ -62,10 +63,14 @@ async def start() -> AsyncIterator[Start]:
     async with aiohttp.ClientSession() as session:
 
         async def make(
-            facts: Facts = SEQUENCE, backend: TextBackend | None = None, queue_tokens: int = 1_000_000, **said: Any
+            facts: Facts = SEQUENCE,
+            backend: TextBackend | None = None,
+            queue_tokens: int = 1_000_000,
+            tracer: Tracer | None = None,
+            **said: Any,
         ) -> Client:
             settings = Settings(host="127.0.0.1", http_port=0, **{"drain_seconds": 0, "grpc_port": 0, **said})
-            server = Server(settings, lambda _: loaded(facts, backend, queue_tokens=queue_tokens))
+            server = Server(settings, lambda _: loaded(facts, backend, queue_tokens=queue_tokens), tracer=tracer)
             servers.append(server)
             await server.start()
             await server.load()
