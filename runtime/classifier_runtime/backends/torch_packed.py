@@ -51,13 +51,24 @@ class TorchPacked(TorchPadded):
         return "torch-packed"
 
     def forward(self, items: Sequence[Item]) -> Sequence[Floats]:
-        if any("attention_mask" in item.arrays for item in items):
-            # Padded by its task, which wants answers on the padding too.
-            self._model.set_attn_implementation(self._padded_attention)
-            try:
-                return super().forward(items)
-            finally:
-                self._model.set_attn_implementation(packing.NAME)
+        padded = [place for place, item in enumerate(items) if "attention_mask" in item.arrays]
+        if not padded:
+            return self._packed(items)
+        # Padded by their task, which wants answers on the padding too: the others are not made to wait for theirs.
+        found = dict(zip(padded, self._as_padded([items[place] for place in padded]), strict=True))
+        rest = [place for place in range(len(items)) if place not in found]
+        if rest:
+            found |= zip(rest, self._packed([items[place] for place in rest]), strict=True)
+        return [found[place] for place in range(len(items))]
+
+    def _as_padded(self, items: Sequence[Item]) -> Sequence[Floats]:
+        self._model.set_attn_implementation(self._padded_attention)
+        try:
+            return super().forward(items)
+        finally:
+            self._model.set_attn_implementation(packing.NAME)
+
+    def _packed(self, items: Sequence[Item]) -> Sequence[Floats]:
         arrays.check(self._spec, items)
         counts = arrays.lengths(items)
         # Equal lengths side by side are one call of attention.

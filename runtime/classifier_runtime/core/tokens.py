@@ -65,7 +65,7 @@ class Located:
     """The tokens of a text, and where in it they are.
 
     :param offsets: [L, 2] characters (code points)
-    :param special: [L] which of them the tokenizer put there
+    :param special: [L] which of them the tokenizer, or padding, put there
     :param windows: places of the tokens that the model sees at once; one window of all of them without a stride
     """
 
@@ -73,6 +73,21 @@ class Located:
     offsets: Ints
     special: np.typing.NDArray[np.bool_]
     windows: tuple[Ints, ...]
+
+
+def padded(one: Located, missing: int, pad_id: int, *, left: bool) -> Located:
+    """With so many more tokens, as KServe's tokenizers pad: of type 0, and nowhere in the text.
+
+    :param one: in one window
+    """
+    sides = (missing, 0) if left else (0, missing)
+    ids = np.pad(one.tokens.ids, sides, constant_values=pad_id)
+    return Located(
+        Encoded(ids, np.pad(one.tokens.types, sides), one.tokens.cut),
+        np.pad(one.offsets, (sides, (0, 0))),
+        np.pad(one.special, sides, constant_values=True),
+        (np.arange(len(ids)),),
+    )
 
 
 def clean(text: str) -> str:

@@ -20,9 +20,8 @@ _KSERVE_DECIMALS = 4
 
 def predictions(instances: Sequence[Instance], outcomes: Sequence[Outcome], facts: Facts) -> list[Any]:
     """One for each instance."""
-    longest = _longest(instances, outcomes) if facts.tokens else 0
     return [
-        _of_tokens(outcome, instance.options, facts, longest)
+        _of_tokens(outcome, instance.options, facts)
         if isinstance(outcome, Tagged)
         else _of_class(outcome, instance.options, facts)
         for instance, outcome in zip(instances, outcomes, strict=True)
@@ -33,12 +32,11 @@ def offset_mapping(instances: Sequence[Instance], outcomes: Sequence[Outcome]) -
     """KServe's further output, of `--return_offsets_mapping`; None where an answer is not in basic mode."""
     if any(instance.options.enhanced for instance in instances):
         return None
-    longest = _longest(instances, outcomes)
-    rows = [_padded(outcome.offsets, longest) for outcome in outcomes if isinstance(outcome, Tagged)]
+    rows = [outcome.offsets for outcome in outcomes if isinstance(outcome, Tagged)]
     return {
         "name": "offset_mapping",
         "datatype": "INT64",
-        "shape": [len(rows), longest, 2],
+        "shape": [len(rows), max(map(len, rows), default=0), 2],
         "data": [number for row in rows for pair in row.tolist() for number in pair],
     }
 
@@ -97,14 +95,14 @@ def _joined(answer: Any, more: dict[str, Any]) -> Any:
 # -- tokens ------------------------------------------------------------------------------------------------------------
 
 
-def _of_tokens(outcome: Tagged, options: Options, facts: Facts, longest: int) -> Any:
+def _of_tokens(outcome: Tagged, options: Options, facts: Facts) -> Any:
     if options.enhanced:
         return _found(outcome, options, facts)
     if options.return_raw_logits:
-        return _rows(_padded(outcome.logits, longest).tolist())
+        return _rows(outcome.logits.tolist())
     if options.return_probabilities:
-        return _rows(_rounded(_padded(outcome.scores, longest)))
-    return [_padded(outcome.ids, longest).tolist()]
+        return _rows(_rounded(outcome.scores))
+    return [outcome.ids.tolist()]
 
 
 def _found(outcome: Tagged, options: Options, facts: Facts) -> Any:
@@ -122,24 +120,6 @@ def _found(outcome: Tagged, options: Options, facts: Facts) -> Any:
     if options.return_raw_logits:
         more["logits"] = outcome.logits[places].tolist()
     return _joined(answer, more)
-
-
-def _longest(instances: Sequence[Instance], outcomes: Sequence[Outcome]) -> int:
-    """Tokens of the longest basic answer of a request: KServe's rows are all as long as that."""
-    return max(
-        (
-            len(outcome.ids)
-            for instance, outcome in zip(instances, outcomes, strict=True)
-            if isinstance(outcome, Tagged) and not instance.options.enhanced
-        ),
-        default=0,
-    )
-
-
-def _padded(rows: Any, longest: int) -> Any:
-    """With zeros: what a model says of padding is no answer on the text."""
-    missing = longest - len(rows)
-    return np.pad(rows, [(0, missing)] + [(0, 0)] * (rows.ndim - 1)) if missing else rows
 
 
 def _rows(rows: Sequence[Sequence[float]]) -> list[dict[str, float]]:

@@ -98,7 +98,7 @@ _FIELDS: Final = {"probabilities": "scores", "logits": "logits"}
 
 
 def _basic(answer: Tags) -> Output:
-    """KServe's ids are [B, 1, L], its dicts [B, L]. A row without anything in it is an empty dict."""
+    """KServe's ids are [B, 1, L], its dicts [B, L]. Basic answers are of one length; beside labels ids are padded."""
     options = answer.options
     outcomes = answer.outcomes
     dicts = not options.enhanced and (options.return_raw_logits or options.return_probabilities)
@@ -109,5 +109,5 @@ def _basic(answer: Tags) -> Output:
         rows = [as_dicts(one.logits) for one in outcomes]
     else:
         rows = [as_dicts(one.scores, rounded=True) for one in outcomes]
-    texts, shape = ragged.texts(rows, "{}")
+    texts, shape = ragged.texts(rows)
     return Output(BASIC, "BYTES", shape, texts)

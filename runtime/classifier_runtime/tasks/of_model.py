@@ -22,5 +22,5 @@ def task_of(spec: ModelSpec) -> Task[Any]:
         return Images(pixels.read(spec.preprocessor), spec.labels, spec.problem)
     tokenizer = tokenizer_files.load(spec.tokenizer, spec.max_tokens)
     if spec.task == "token-classification":
-        return TokensOfTexts(tokenizer, spec.labels, spec.input_names)
+        return TokensOfTexts(tokenizer, spec.labels, spec.input_names, spec.pad_id or 0, spec.pad_left)
     return Sequences(tokenizer, spec.labels, spec.problem, spec.input_names)

@@ -13,7 +13,7 @@ from classifier_runtime.core.job import Floats, Instance, Ints, Item, Tagged, To
 from classifier_runtime.core.labels import Labels
 from classifier_runtime.core.options import Options
 from classifier_runtime.core.tokens import Encoded as Tokens
-from classifier_runtime.core.tokens import Located, Text, Tokenizer, clean
+from classifier_runtime.core.tokens import Located, Text, Tokenizer, clean, padded
 from classifier_runtime.errors import InvalidRequest
 from classifier_runtime.tasks.base import Encoded
 from classifier_runtime.tasks.entities import Entities
@@ -38,12 +38,19 @@ class Kept:
 class TokensOfTexts:
     """`token-classification`.
 
+    KServe answers on padding, too: basic answers of one request are as long as its longest text. So such texts are
+    padded here, and computed so. What has labels is computed without.
+
     :param input_names: the arrays that the model wants
+    :param pad_id: of input_ids
+    :param pad_left: padding comes before the text
     """
 
     tokenizer: Tokenizer
     labels: Labels
     input_names: Sequence[str]
+    pad_id: int
+    pad_left: bool
 
     name = "token-classification"
 
@@ -62,12 +69,19 @@ class TokensOfTexts:
     def encode(self, instances: Sequence[Instance]) -> Encoded[Sequence[Kept]]:
         texts = [_text(instance) for instance in instances]
         located = self.tokenizer.locate(texts)
-        items = [
-            Item(arrays(_window(one, window), self.input_names), len(window))
-            for one in located
-            for window in one.windows
-        ]
-        kept = [Kept(text.text, one) for text, one in zip(texts, located, strict=True)]
+        basic = [not instance.options.enhanced for instance in instances]
+        longest = max((len(one.special) for one, wanted in zip(located, basic, strict=True) if wanted), default=0)
+        items: list[Item] = []
+        kept: list[Kept] = []
+        for text, one, wanted in zip(texts, located, basic, strict=True):
+            missing = longest - len(one.special) if wanted else 0
+            found = padded(one, missing, self.pad_id, left=self.pad_left) if missing else one
+            for window in found.windows:
+                inputs = arrays(_window(found, window), self.input_names)
+                if missing:
+                    inputs["attention_mask"] = _mask(len(window), missing, left=self.pad_left)
+                items.append(Item(inputs, len(window)))
+            kept.append(Kept(text.text, found))
         return Encoded(items, kept, sum(one.tokens.cut for one in located))
 
     def decode(
@@ -138,6 +152,13 @@ def _text(instance: Instance) -> Text:
 def _window(located: Located, places: Ints) -> Tokens:
     tokens = located.tokens
     return tokens if len(located.windows) == 1 else Tokens(tokens.ids[places], tokens.types[places], cut=False)
+
+
+def _mask(length: int, missing: int, *, left: bool) -> Ints:
+    """[length] which of the places are the text's."""
+    mask = np.ones(length, np.int64)
+    mask[slice(None, missing) if left else slice(length - missing, None)] = 0
+    return mask
 
 
 def _joined(located: Located, windows: Sequence[Floats]) -> Floats:

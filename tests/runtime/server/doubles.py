@@ -87,14 +87,18 @@ class TextTask:
             raise InvalidRequest("this model reads " + ("images" if self._facts.images else "texts"))
 
     def encode(self, instances: Sequence[Instance]) -> Encoded[None]:
-        items = [self._item(instance) for instance in instances]
+        basic = [one.text or "" for one in instances if not one.options.enhanced]
+        longest = max((len(text.split()) for text in basic), default=0)
+        items = [self._item(instance, 0 if instance.options.enhanced else longest) for instance in instances]
         return Encoded(items, None, sum(instance.text == "long" for instance in instances))
 
-    def _item(self, instance: Instance) -> Item:
+    def _item(self, instance: Instance, longest: int) -> Item:
+        """:param longest: words to which tokens are padded: with such of class 0"""
         text = instance.text if instance.text is not None else (instance.image or b"").decode("latin-1")
         classes = len(instance.options.candidate_labels) or len(self._facts.labels)
         if self._facts.tokens:
             words = ["0", *text.split(), "0"]
+            words += ["0"] * (longest + 2 - len(words))
             logits = np.array([[4.0 if c == int(word) else 0.0 for c in range(classes)] for word in words])
         else:
             logits = np.array(_logits(text, classes))
@@ -139,14 +143,16 @@ class TextTask:
             if label not in instance.options.ignore_labels:
                 found.append(Token(number, label, float(scores[place, number]), word, place, at, at + len(word)))
             at += len(word) + 1
-        special = np.array([True, *[False] * len(words), True])
+        special = np.ones(len(ids), np.bool_)
+        special[1 : len(words) + 1] = False
+        offsets += [(0, 0)] * (len(ids) - len(offsets))
         grouped = tuple(Entity(one.label[2:], one.score, one.word, one.start, one.end) for one in found)
         return Tagged(
             ids,
             grouped if instance.options.aggregation_strategy != "none" else tuple(found),
             scores,
             logits,
-            np.array([*offsets, (0, 0)]),
+            np.array(offsets),
             special,
         )
 

@@ -125,11 +125,39 @@ def test_every_token_has_an_id_scores_and_its_place_and_special_ones_say_so() ->
     np.testing.assert_allclose(found.scores.sum(axis=-1), 1, atol=1e-6)
 
 
-def test_texts_of_different_lengths_have_no_padding_between_them() -> None:
+def test_texts_of_different_lengths_have_no_padding_between_them_where_labels_are_wanted() -> None:
     short, long = "Paris", TEXTS[0]
-    together = tagged("bert-token", short, long)
+    together = tagged("bert-token", short, long, id2label=True)
     assert [len(one.ids) for one in together] == [3, len(tagged("bert-token", long)[0].ids)]
     assert together[0].ids.tolist() == tagged("bert-token", short)[0].ids.tolist()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_basic_answers_of_a_request_are_of_one_length_with_what_the_model_says_of_padding(name: str) -> None:
+    import torch
+
+    short, long = "Paris", TEXTS[0]
+    together = tagged(name, short, long)
+    reference = pipeline(name)
+    batch = reference.tokenizer([short, long], padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        expected = reference.model(**batch).logits.numpy()
+    for one, row in zip(together, expected, strict=True):
+        np.testing.assert_allclose(one.logits, row, rtol=0, atol=1e-4)
+    padding = batch["attention_mask"][0].numpy() == 0
+    assert together[0].special[padding].all()
+    assert not together[0].offsets[padding].any()
+    same(shape(together[0]), shape(tagged(name, short)[0]))
+
+
+def test_padding_stands_before_the_text_where_the_model_wants_it_there() -> None:
+    short, long = texts("Paris", TEXTS[0])
+    used = replace(token_task("bert-token"), pad_left=True)
+    items = used.encode([short, long]).items
+    missing = items[1].tokens - 3
+    assert items[0].arrays["attention_mask"].tolist() == [0] * missing + [1] * 3
+    assert items[0].arrays["input_ids"][:missing].tolist() == [used.pad_id] * missing
+    assert "attention_mask" not in items[1].arrays
 
 
 def test_offsets_count_characters_not_bytes() -> None:
