@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import base64
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from classifier_runtime import container, model
+from classifier_runtime import container, model, warmup
 from classifier_runtime.backends import choose
-from classifier_runtime.backends.base import Backend
-from classifier_runtime.core.job import Instance
 from classifier_runtime.core.labels import labels_of
-from classifier_runtime.core.options import DEFAULT
 from classifier_runtime.core.serving import Facts
-from classifier_runtime.errors import ModelRefused, RequestError
+from classifier_runtime.errors import ModelRefused
 from classifier_runtime.model import ModelSpec
 from classifier_runtime.server import Loaded
 from classifier_runtime.settings import Settings
-from classifier_runtime.tasks.base import Task
 from classifier_runtime.tasks.of_model import task_of
 
 log = logging.getLogger(__name__)
 
-# On CPU larger batches are slower: measured from 256 to 4,096 tokens with BERT-base, 512 was the fastest.
-CPU_BATCH_TOKENS: Final = 512
-CUDA_BATCH_TOKENS: Final = 16_384
 CPU_QUEUE_TOKENS: Final = 65_536
 CUDA_QUEUE_TOKENS: Final = 4_194_304
-# A PNG of 8 x 8 white pixels.
-_PICTURE: Final = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFUlEQVR4nGP8//8/AzbAhFV00EoAAFbUAw037MyjAAAAAElFTkSuQmCC"
-)
 
 
 def load(settings: Settings) -> Loaded:
@@ -58,14 +46,13 @@ def load(settings: Settings) -> Loaded:
     if backend.classes != spec.classes:  # only the loaded model knew
         spec = replace(spec, classes=backend.classes, labels=labels_of(spec.config, backend.classes))
     task = task_of(spec)
-    _warm(task, backend)
-    cuda = backend.device.startswith("cuda")
+    budget = warmup.run(spec, task, backend, settings.max_batch_tokens)
     return Loaded(
         Facts(spec.task, spec.labels, spec.problem, spec.max_tokens),
         task,
         backend,
-        settings.max_batch_tokens or (CUDA_BATCH_TOKENS if cuda else CPU_BATCH_TOKENS),
-        settings.queue_tokens or (CUDA_QUEUE_TOKENS if cuda else CPU_QUEUE_TOKENS),
+        budget,
+        settings.queue_tokens or (CUDA_QUEUE_TOKENS if backend.device.startswith("cuda") else CPU_QUEUE_TOKENS),
         {
             "backend": backend.name,
             "device": backend.device,
@@ -105,14 +92,3 @@ def _shorter(spec: ModelSpec, asked: int | None) -> ModelSpec:
         log.warning("--max_model_len %d is more than the model takes, which is %d", asked, spec.max_tokens)
         return spec
     return replace(spec, max_tokens=asked)
-
-
-def _warm(task: Task[Any], backend: Backend) -> None:
-    """A model that cannot answer is not ready, and a first answer takes longer than all later ones."""
-    image = task.name == "image-classification"
-    instances = [Instance(DEFAULT, image=_PICTURE) if image else Instance(DEFAULT, text="warm " * 16)]
-    try:
-        encoded = task.encode(instances)
-        task.decode(instances, encoded, backend.forward(encoded.items))
-    except RequestError as error:
-        raise ModelRefused(f"the model does not answer: {error}") from error

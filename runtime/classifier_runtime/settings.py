@@ -57,7 +57,7 @@ class Settings(BaseModel):
     dtype: Dtype = "auto"
     """Of the computation. auto: float32 on CPU; on CUDA the checkpoint's own."""
     threads: int = Field(default=0, ge=0)
-    """That compute, on CPU. 0: as many as cores may be used."""
+    """That compute, on CPU. 0: the container's limit, rounded down; without one as many as the node has cores."""
     tokenizer_threads: int = Field(default=2, ge=1)
     """That read texts and images and make answers, beside the event loop."""
     cache_dir: Path | None = None
@@ -65,7 +65,8 @@ class Settings(BaseModel):
     max_model_len: int | None = Field(default=None, ge=1)
     """Tokens after which a text is cut; the model's own limit where that is lower or nothing is given."""
     max_batch_tokens: int = Field(default=0, ge=0)
-    """Of one computation, padding and all. 0: 512 on CPU, where more is slower; 16,384 on CUDA."""
+    """Of one computation, padding and all. 0: 512 on CPU, where more is slower; on CUDA what is fastest, measured at
+    start. Less where memory does not hold it."""
 
     max_instances: int = Field(default=2048, ge=1)
     """Of one request."""

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+# Of the memory that is free once the model is there: what the allocator cannot use, as it is in pieces.
+MARGIN: Final = 0.1
 
 
 def driver() -> tuple[int, int] | None:
@@ -77,3 +82,18 @@ def _trial(torch: Any, device: int) -> str | None:
 
 def _text(version: int) -> str:
     return f"{version // 1000}.{version % 1000 // 10}"
+
+
+@contextmanager
+def margin(device: str) -> Iterator[None]:
+    """What fits within this has `MARGIN` more outside of it."""
+    import torch  # noqa: PLC0415 - only where there is a GPU
+
+    free, total = torch.cuda.mem_get_info(device)
+    taken = torch.cuda.memory_reserved(device)
+    torch.cuda.set_per_process_memory_fraction((taken + free * (1 - MARGIN)) / total, device)
+    try:
+        yield
+    finally:
+        torch.cuda.empty_cache()
+        torch.cuda.set_per_process_memory_fraction(1.0, device)
