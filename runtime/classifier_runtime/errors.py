@@ -5,6 +5,7 @@
     └── RequestError        a request gets an answer of its protocol's, with the status here
         ├── InvalidRequest      400  what was asked is wrong; the message says which key, what and the remedy
         ├── UnknownModel        404
+        ├── Stalled             408  a body that does not come
         ├── TooLarge            413  more instances, text or bytes than one request may have
         ├── Overloaded          429  the queue is full; says when to come again
         ├── Unimplemented       501  the protocol has it, and we do not
@@ -46,6 +47,12 @@ class UnknownModel(RequestError):
     """There is no such model here."""
 
     status = 404
+
+
+class Stalled(RequestError):
+    """What was announced does not come."""
+
+    status = 408
 
 
 class TooLarge(RequestError):

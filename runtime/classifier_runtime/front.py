@@ -14,11 +14,10 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qs
 
 from aiohttp import web
-from aiohttp.web_protocol import RequestPayloadError
 
-from classifier_runtime import metrics
+from classifier_runtime import bodies, metrics
 from classifier_runtime.core.serving import Serving, State
-from classifier_runtime.errors import InvalidRequest, ModelFailed, RequestError, TooLarge
+from classifier_runtime.errors import ModelFailed, RequestError
 from classifier_runtime.protocols import errors
 from classifier_runtime.protocols.http import NoSuchPath, Request, Response, Route, Router, WrongMethod
 
@@ -29,13 +28,13 @@ Traced: TypeAlias = Callable[[web.BaseRequest, Route, Answer], Awaitable[web.Res
 
 _GONE: Final = 499
 """In metrics: the client went before its answer, as nginx writes it."""
-_ENCODINGS: Final = ("", "identity", "gzip", "deflate")
 _NOTHING: Final[Mapping[str, str | list[str]]] = {}
 _LONGEST_ID: Final = 256
 
 
 class Front:
     """:param most_bytes: of a body, unpacked
+    :param body_seconds: for a body to come
     :param log_requests: a line for each
     :param traced: puts a span around the answer to a request to classify
     """
@@ -46,12 +45,14 @@ class Front:
         routes: Iterable[Route],
         *,
         most_bytes: int,
+        body_seconds: float,
         log_requests: bool,
         traced: Traced | None = None,
     ) -> None:
         self._serving = serving
         self._router = Router(serving.name, routes)
         self._most_bytes = most_bytes
+        self._body_seconds = body_seconds
         self._log_requests = log_requests
         self._traced = traced
 
@@ -72,7 +73,7 @@ class Front:
 
     async def _answer_traced(self, traced: Traced, http: web.BaseRequest) -> web.Response:
         try:
-            route, _ = self._router.find(http.method, http.raw_path.partition("?")[0])
+            route, _ = self._router.find(http.method, _target(http.raw_path).partition("?")[0])
         except (RequestError, NoSuchPath, WrongMethod):
             return await self._answer(http)
         return await (self._answer(http) if route.protocol is None else traced(http, route, self._answer))
@@ -83,10 +84,10 @@ class Front:
         status = _GONE
         try:
             try:
-                path, _, query = http.raw_path.partition("?")
+                path, _, query = _target(http.raw_path).partition("?")
                 route, args = self._router.find(http.method, path)
                 protocol = route.protocol
-                body = await self._body(http) if http.body_exists else b""
+                body = await bodies.read(http, self._most_bytes, self._body_seconds) if http.body_exists else b""
                 request = Request(http.headers, _query(query) if query else _NOTHING, args, body)
                 response = await route.handler(request)
             except (RequestError, NoSuchPath, WrongMethod) as error:
@@ -103,19 +104,6 @@ class Front:
                     _log(http, protocol, status, seconds)
         return self._written(http, response)
 
-    async def _body(self, http: web.BaseRequest) -> bytes:
-        encoding = http.headers.get("Content-Encoding", "").lower()
-        if encoding not in _ENCODINGS:
-            raise InvalidRequest(f"the body is packed by {encoding!r}; send it plain, or by gzip or deflate")
-        try:
-            return await http.read()
-        except web.HTTPRequestEntityTooLarge:
-            raise TooLarge(
-                f"the body has more than {self._most_bytes} bytes; send less, or raise --max_request_bytes"
-            ) from None
-        except RequestPayloadError:
-            raise InvalidRequest("the body is cut, or not packed as its Content-Encoding says") from None
-
     def _written(self, http: web.BaseRequest, response: Response) -> web.Response:
         headers = {"Content-Type": response.content_type, **response.headers}
         name = http.headers.get("x-request-id")
@@ -125,6 +113,13 @@ class Front:
         if self._serving.state in (State.LEAVING, State.ENDING):
             written.force_close()
         return written
+
+
+def _target(sent: str) -> str:
+    """Proxies send the whole URL, which every server has to take (RFC 9112, 3.2.2)."""
+    if sent.startswith("/"):
+        return sent
+    return "/" + sent.partition("://")[2].partition("/")[2]
 
 
 def _query(text: str) -> dict[str, str | list[str]]:

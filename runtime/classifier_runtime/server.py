@@ -92,6 +92,7 @@ class Server:
             self.serving,
             self._routes(),
             most_bytes=settings.max_request_bytes,
+            body_seconds=settings.request_timeout_seconds,
             log_requests=settings.enable_latency_logging,
             traced=None if tracer is None else tracer.of_http,
         )

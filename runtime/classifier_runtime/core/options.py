@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
 from typing import Any, Final, Literal, get_args
 
 from classifier_runtime.errors import InvalidRequest
+from classifier_runtime.messages import nearest, shown
 
 Function = Literal["softmax", "sigmoid", "none"]
 Aggregation = Literal["none", "simple", "first", "average", "max"]
@@ -67,6 +67,9 @@ ALIASES: Final[Mapping[str, str]] = {
     "return_labels": "id2label",
     "candidateLabels": "candidate_labels",  # as Hugging Face's inference toolkit takes it, too
 }
+# A candidate's sentence is read whole, beside each text: what is longer leaves a model no room for the text, and would
+# be multiplied by the number of texts.
+_LONGEST_SENTENCE: Final = 4096
 NAMES: Final = tuple(field.name for field in fields(Options))
 
 
@@ -84,9 +87,9 @@ def with_options(base: Options, said: Mapping[str, Any], *, where: str = "parame
         name = ALIASES.get(key, key)
         read = _READERS.get(name)
         if read is None:
-            near = get_close_matches(key, (*NAMES, *ALIASES), n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(NAMES)}"
-            raise InvalidRequest(f"{where}: unknown option {key!r}{hint}")
+            near = nearest(key, (*NAMES, *ALIASES))
+            hint = f"; did you mean {near!r}?" if near else f"; known are {', '.join(NAMES)}"
+            raise InvalidRequest(f"{where}: unknown option {shown(key)}{hint}")
         try:
             values[name] = read(value)
         except ValueError as error:
@@ -102,7 +105,7 @@ def _boolean(value: object) -> bool:
         return True
     if text in ("false", "0"):
         return False
-    raise ValueError(f"{value!r} is neither true nor false")
+    raise ValueError(f"{shown(value)} is neither true nor false")
 
 
 def _whole(value: object) -> int | None:
@@ -111,7 +114,7 @@ def _whole(value: object) -> int | None:
     elif isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"{value!r} is not a whole number")  # noqa: TRY004 - one kind of error, which names the key
+        raise ValueError(f"{shown(value)} is not a whole number")  # noqa: TRY004 - one kind of error, which names the key
     return value
 
 
@@ -120,14 +123,14 @@ def _top_k(value: object) -> int:
         return 0
     number = _whole(value)
     if number is None or number < 1:
-        raise ValueError(f"{value!r} is not 1 or more; write null for all classes")
+        raise ValueError(f"{shown(value)} is not 1 or more; write null for all classes")
     return number
 
 
 def _stride(value: object) -> int | None:
     number = None if value is None else _whole(value)
     if number is not None and number < 0:
-        raise ValueError(f"{value!r} is below 0")
+        raise ValueError(f"{shown(value)} is below 0")
     return number
 
 
@@ -139,20 +142,26 @@ def _threshold(value: object) -> float | None:
     except (TypeError, ValueError):
         number = math.nan
     if math.isnan(number):
-        raise ValueError(f"{value!r} is not a number")
+        raise ValueError(f"{shown(value)} is not a number")
     return number
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{value!r} is not a text")  # noqa: TRY004 - one kind of error, which names the key
+        raise ValueError(f"{shown(value)} is not a text")  # noqa: TRY004 - one kind of error, which names the key
     return value
 
 
 def _template(value: object) -> str:
     text = _text(value)
-    if "{}" not in text:
-        raise ValueError(f"{text!r} has no {{}} for the candidate")
+    if text.count("{}") != 1:
+        raise ValueError(f"{shown(text)} has not one {{}} for the candidate")
+    return _short(text)
+
+
+def _short(text: str) -> str:
+    if len(text) > _LONGEST_SENTENCE:
+        raise ValueError(f"has {len(text)} characters; at most {_LONGEST_SENTENCE} make a sentence")
     return text
 
 
@@ -161,7 +170,7 @@ def _texts(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     if not isinstance(value, Sequence) or not all(isinstance(item, str) for item in value):
-        raise ValueError(f"{value!r} is not a list of texts")
+        raise ValueError(f"{shown(value)} is not a list of texts")
     return tuple(value)
 
 
@@ -169,7 +178,7 @@ def _candidates(value: object) -> tuple[str, ...]:
     found = _texts(value)
     if not found:
         raise ValueError("name one candidate at least")
-    return found
+    return tuple(map(_short, found))
 
 
 def _one_of(kind: Any) -> Callable[[object], str]:
@@ -178,7 +187,7 @@ def _one_of(kind: Any) -> Callable[[object], str]:
     def read(value: object) -> str:
         if value in known:
             return str(value)
-        raise ValueError(f"{value!r} is none of {', '.join(known)}")
+        raise ValueError(f"{shown(value)} is none of {', '.join(known)}")
 
     return read
 

@@ -71,6 +71,11 @@ class Limits:
     text_bytes: int
     seconds: float
 
+    @property
+    def elements(self) -> int:
+        """Of one tensor: texts, or pairs of them."""
+        return 2 * self.instances
+
 
 class Classifies(Protocol):
     """`core.service.Service`, as far as it is used here."""
@@ -143,12 +148,21 @@ class Serving:
         self._observe(instances, result)
         return result
 
+    def check_count(self, count: int) -> None:
+        """Before anything is made of them.
+
+        :param count: of instances; one with candidates counts as many
+        :raises TooLarge: more than a request may have
+        """
+        if count > self.limits.instances:
+            raise TooLarge(
+                f"{count} instances in one request, each candidate counted; send at most {self.limits.instances}, or "
+                "raise --max_instances"
+            )
+
     def _check(self, instances: Sequence[Instance]) -> None:
         limits = self.limits
-        if len(instances) > limits.instances:
-            raise TooLarge(
-                f"{len(instances)} instances in one request; send at most {limits.instances}, or raise --max_instances"
-            )
+        self.check_count(sum(len(one.options.candidate_labels) or 1 for one in instances))
         for place, instance in enumerate(instances):
             for text in (instance.text, instance.text_pair):
                 if (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any, Final
 
 import orjson
@@ -14,10 +14,14 @@ from classifier_runtime.core.job import Instance, Result
 from classifier_runtime.core.options import ALIASES, NAMES, Options, with_options
 from classifier_runtime.core.serving import Facts
 from classifier_runtime.errors import InvalidRequest
+from classifier_runtime.messages import nearest, shown
 from classifier_runtime.protocols.http import Request
+from classifier_runtime.protocols.parsing import loads
 
 _KEYS: Final = ("text", "text_pair", "b64", "parameters")
-_UTF8: Final = ("utf-8", "utf8", "us-ascii", "ascii")
+_UTF8: Final = ("utf-8", "ascii")
+# What HTTP's clients write. Python knows many more, and some take minutes for a megabyte.
+_CHARSETS: Final = (*_UTF8, "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "iso8859-1", "cp1252")
 _OPTIONS: Final = frozenset((*NAMES, *ALIASES))
 
 
@@ -33,17 +37,22 @@ def json_of(request: Request, example: str) -> Any:
     content_type = request.headers.get("Content-Type", "")
     try:
         if "charset" in content_type and (charset := _charset(content_type)) not in _UTF8:
-            return orjson.loads(body.decode(charset))
-        return orjson.loads(body)
-    except LookupError:
-        raise InvalidRequest("the content type names a charset that nobody knows; send UTF-8") from None
+            return loads(body.decode(charset))
+        return loads(body)
     except ValueError as error:  # orjson's and codecs' own are such; they name the place and not the text
         reason = error.msg if isinstance(error, orjson.JSONDecodeError) else "not in the charset that it says"
         raise InvalidRequest(f"Unrecognized request format: {reason}; send {example}") from None
 
 
 def _charset(content_type: str) -> str:
-    return content_type.partition("charset=")[2].partition(";")[0].strip(' "').lower()
+    said = content_type.partition("charset=")[2].partition(";")[0].strip(' "')
+    try:
+        name = codecs.lookup(said).name
+    except (LookupError, ValueError):
+        name = ""
+    if name not in _CHARSETS:
+        raise InvalidRequest(f"the content type's charset {shown(said)} is not read here; send UTF-8")
+    return name
 
 
 def parameters(said: Any, where: str) -> Mapping[str, Any]:
@@ -94,9 +103,9 @@ def instance_of(value: Any, where: str, options: Options, facts: Facts) -> Insta
         raise InvalidRequest(f"{where}: neither a text nor an object")
     for key in value:
         if key not in _KEYS:
-            near = get_close_matches(key, _KEYS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(_KEYS)}"
-            raise InvalidRequest(f"{where}: unknown key {key!r}; {hint}")
+            near = nearest(key, _KEYS)
+            hint = f"did you mean {near!r}?" if near else f"known are {', '.join(_KEYS)}"
+            raise InvalidRequest(f"{where}: unknown key {shown(key)}; {hint}")
     said = value.get("parameters")
     if said:
         options = with_options(options, parameters(said, f"{where}.parameters"), where=f"{where}.parameters")

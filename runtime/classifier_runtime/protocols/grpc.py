@@ -112,7 +112,7 @@ def _handlers(serving: Serving, observe: Observe) -> grpc.GenericRpcHandler:
 
     async def model_infer(request: pb.ModelInferRequest) -> pb.ModelInferResponse:
         named(request.model_name, request.model_version)
-        answer = await infer(serving, request_of(request), serving.options)
+        answer = await infer(serving, request_of(request, serving.limits.elements), serving.options)
         return response_of(answer, serving.name, request.model_version)
 
     async def load(request: pb.RepositoryModelLoadRequest) -> pb.RepositoryModelLoadResponse:

@@ -9,14 +9,27 @@ from classifier_runtime.errors import InvalidRequest
 from classifier_runtime.protocols import inference_pb2 as pb
 from classifier_runtime.protocols import v2_binary
 from classifier_runtime.protocols.v2_infer import V2Answer
-from classifier_runtime.protocols.v2_types import Input, Output, Scalar, V2Request, check_datatype, shape_of, wanted
+from classifier_runtime.protocols.v2_types import (
+    Input,
+    Output,
+    Scalar,
+    V2Request,
+    check_datatype,
+    check_elements,
+    check_tensors,
+    shape_of,
+    wanted,
+)
 
 
-def request_of(message: pb.ModelInferRequest) -> V2Request:
+def request_of(message: pb.ModelInferRequest, most: int) -> V2Request:
     """Who sends raw contents gets raw ones.
 
+    :param most: elements of one tensor
     :raises InvalidRequest: what is wrong, and where
+    :raises TooLarge: more elements than `most`
     """
+    check_tensors(len(message.inputs))
     raw = message.raw_input_contents
     if raw and len(raw) != len(message.inputs):
         raise InvalidRequest(
@@ -24,7 +37,7 @@ def request_of(message: pb.ModelInferRequest) -> V2Request:
             f"({len(raw)}) for model '{message.model_name}'."
         )
     inputs = [
-        _input(tensor, raw[number] if raw else None, f"inputs[{number}]")
+        _input(tensor, raw[number] if raw else None, most, f"inputs[{number}]")
         for number, tensor in enumerate(message.inputs)
     ]
     outputs = [
@@ -35,15 +48,16 @@ def request_of(message: pb.ModelInferRequest) -> V2Request:
     return V2Request(message.id, parameters, inputs, outputs, binary=bool(raw))
 
 
-def _input(tensor: pb.ModelInferRequest.InferInputTensor, raw: bytes | None, where: str) -> Input:
+def _input(tensor: pb.ModelInferRequest.InferInputTensor, raw: bytes | None, most: int, where: str) -> Input:
     check_datatype(tensor.datatype, where)
     elements: Sequence[str | bytes]
     if raw is None:
+        check_elements(len(tensor.contents.bytes_contents), most, where)
         elements = list(tensor.contents.bytes_contents)
     elif tensor.HasField("contents"):
         raise InvalidRequest(f"{where}: contents must not be specified beside raw_input_contents")
     else:
-        elements = v2_binary.decode(raw, where)
+        elements = v2_binary.decode(raw, most, where)
     parameters = _scalars(tensor.parameters)
     # REST's, which KServe's client sends here too.
     parameters.pop("binary_data_size", None)

@@ -45,7 +45,7 @@ Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """:param path: with `{model}`, which must be the served one's name, and other words in braces for anything
+    """:param path: with `{model}`, which must be the served one's name, and `{version}`
     :param protocol: for metrics, where this is a request to classify
     """
 
@@ -107,9 +107,14 @@ class Router:
         raise NoSuchPath("there is nothing at this path")
 
 
+# A model may have a slash in its name, and nothing else: with two such parts, matching a long path takes its square.
+_PARTS: Final = {"model": ".+?", "version": "[^/]+"}
+
+
 def _pattern(path: str) -> re.Pattern[str]:
     """A trailing slash is no difference: the Open Inference Protocol's own description writes `/v2/`."""
     parts = re.split(r"{(\w+)}", path.rstrip("/"))
     return re.compile(
-        "".join(f"(?P<{part}>.+?)" if odd % 2 else re.escape(part) for odd, part in enumerate(parts)) + "/?", re.DOTALL
+        "".join(f"(?P<{part}>{_PARTS[part]})" if odd % 2 else re.escape(part) for odd, part in enumerate(parts)) + "/?",
+        re.DOTALL,
     )

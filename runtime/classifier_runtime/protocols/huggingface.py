@@ -42,7 +42,7 @@ async def _classify(serving: Serving, request: Request) -> Response:
     if facts.images and _raw(request):
         instances, single = [Instance(_options(base, request, None), image=request.body)], True
     else:
-        instances, single = _instances(base, request, facts)
+        instances, single = _instances(serving, base, request, facts)
     result = await serving.classify(instances)
     answers = [
         _answer(instance.options, outcome, facts) for instance, outcome in zip(instances, result.outcomes, strict=True)
@@ -72,10 +72,10 @@ def _options(base: Options, request: Request, said: Any) -> Options:
 
 def _raw(request: Request) -> bool:
     """Whether the body is an image, not an object that has one."""
-    return "json" not in request.headers.get("Content-Type", "") and not request.body.startswith(b"{")
+    return "json" not in request.headers.get("Content-Type", "") and not request.body[:64].lstrip().startswith(b"{")
 
 
-def _instances(base: Options, request: Request, facts: Facts) -> tuple[list[Instance], bool]:
+def _instances(serving: Serving, base: Options, request: Request, facts: Facts) -> tuple[list[Instance], bool]:
     body = json_of(request, _EXAMPLE)
     if not isinstance(body, dict):
         raise InvalidRequest(f"the body is no object; send {_EXAMPLE}")
@@ -86,6 +86,7 @@ def _instances(base: Options, request: Request, facts: Facts) -> tuple[list[Inst
     inputs = body["inputs"]
     if not isinstance(inputs, list):
         return [instance_of(inputs, "inputs", options, facts)], True
+    serving.check_count(len(inputs))
     return [instance_of(value, f"inputs[{place}]", options, facts) for place, value in enumerate(inputs)], False
 
 

@@ -76,4 +76,5 @@ def _instances(serving: Serving, request: Request, body: Any) -> list[Instance]:
         values = [values]
     if not isinstance(values, list):
         raise InvalidRequest(f"{key}: not a list; send {_EXAMPLE}")
+    serving.check_count(len(values))
     return [instance_of(value, f"{key}[{place}]", options, facts) for place, value in enumerate(values)]

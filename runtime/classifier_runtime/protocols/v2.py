@@ -72,7 +72,7 @@ def _check(request: Request, serving: Serving) -> None:
 
 async def _infer(serving: Serving, request: Request) -> Response:
     headers = request.headers
-    said = v2_rest.parse(request.body, headers.get(v2_rest.HEADER_LENGTH))
+    said = v2_rest.parse(request.body, headers.get(v2_rest.HEADER_LENGTH), serving.limits.elements)
     base = with_options(serving.options, request.query, where="query")
     answer = await infer(serving, said, base)
     head: dict[str, Any] = {"model_name": serving.name}

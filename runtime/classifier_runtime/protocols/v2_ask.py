@@ -10,9 +10,10 @@ from classifier_runtime.core.job import Instance
 from classifier_runtime.core.options import Options, with_options
 from classifier_runtime.core.serving import Facts
 from classifier_runtime.errors import InvalidRequest
+from classifier_runtime.messages import shown
 from classifier_runtime.protocols.common import check, image_of
 from classifier_runtime.protocols.v2_outputs import implied
-from classifier_runtime.protocols.v2_types import Input, Scalar, V2Request, Wanted
+from classifier_runtime.protocols.v2_types import Input, Scalar, V2Request, Wanted, check_names
 
 # Options that are lists, which parameters cannot be, come as tensors of their name.
 _LISTS: Final = ("candidate_labels", "ignore_labels")
@@ -45,12 +46,13 @@ def ask(request: V2Request, base: Options, facts: Facts, model: str) -> Ask:
     options = with_options(base, parameters)
     rest: dict[str, Input] = {}
     for tensor in request.inputs:
-        if tensor.name in _LISTS:
-            options = with_options(options, {tensor.name: _texts(tensor)}, where="inputs")
-        elif tensor.name in rest:
-            raise InvalidRequest(f"{tensor.where}: there are two inputs of the name {tensor.name!r}")
-        else:
-            rest[tensor.name] = tensor
+        if tensor.name in rest:
+            raise InvalidRequest(f"{tensor.where}: there are two inputs of the name {shown(tensor.name)}")
+        rest[tensor.name] = tensor
+    for name in _LISTS:
+        if name in rest:
+            options = with_options(options, {name: _texts(rest.pop(name))}, where="inputs")
+    check_names(request.outputs)
     options = implied(options, request.outputs, facts, model)
     check(options, facts)
     return Ask(_instances(rest, options, facts, content_type), options, request.outputs, request.binary, seconds)
@@ -61,7 +63,7 @@ def _seconds(timeout: Scalar | None) -> float | None:
     if timeout is None:
         return None
     if isinstance(timeout, bool) or not isinstance(timeout, int) or timeout < 0:
-        raise InvalidRequest(f"parameters.timeout: {timeout!r} is not a number of microseconds")
+        raise InvalidRequest(f"parameters.timeout: {shown(timeout)} is not a number of microseconds")
     return timeout / 1_000_000 or None
 
 
@@ -79,7 +81,7 @@ def _instances(
         return [Instance(options, text=text, text_pair=pair) for text, pair in zip(first, second, strict=True)]
     if len(tensors) > 1:
         raise InvalidRequest(
-            f"inputs: {', '.join(map(repr, list(tensors)[:8]))}: send one tensor; or text and text_pair; "
+            f"inputs: {', '.join(map(shown, list(tensors)[:8]))}: send one tensor; or text and text_pair; "
             f"beside it, {' and '.join(_LISTS)} may be tensors"
         )
     (tensor,) = tensors.values()
@@ -98,13 +100,13 @@ def _content_type(tensor: Input, default: Scalar | None, facts: Facts) -> Scalar
     for key in tensor.parameters:
         if key != "content_type":
             raise InvalidRequest(
-                f"{tensor.where}.parameters: unknown {key!r}; known are content_type, binary_data_size; "
+                f"{tensor.where}.parameters: unknown {shown(key)}; known are content_type, binary_data_size; "
                 "options belong into the request's own parameters"
             )
     kind = tensor.parameters.get("content_type", default)
     known = _CONTENT_TYPES[facts.images]
     if kind is not None and kind not in known:
-        raise InvalidRequest(f"{tensor.where}.parameters.content_type: {kind!r} is none of {', '.join(known)}")
+        raise InvalidRequest(f"{tensor.where}.parameters.content_type: {shown(kind)} is none of {', '.join(known)}")
     return kind
 
 

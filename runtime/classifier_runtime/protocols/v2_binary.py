@@ -12,15 +12,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from classifier_runtime.errors import InvalidRequest
-from classifier_runtime.protocols.v2_types import Output
+from classifier_runtime.protocols.v2_types import Output, check_elements
 
 _LENGTH = struct.Struct("<I")
 
 
-def decode(data: memoryview | bytes, where: str) -> list[bytes]:
+def decode(data: memoryview | bytes, most: int, where: str) -> list[bytes]:
     """Elements of a BYTES tensor.
 
     :raises InvalidRequest: it ends within an element
+    :raises TooLarge: more than `most`
     """
     raw = bytes(data)
     end = len(raw)
@@ -37,6 +38,8 @@ def decode(data: memoryview | bytes, where: str) -> list[bytes]:
                 f"{where}: element {len(elements)} has {at - begin} bytes, and the binary data end after {end - begin}"
             )
         elements.append(raw[begin:at])
+        if len(elements) > most:
+            check_elements(len(elements), most, where)
     return elements
 
 

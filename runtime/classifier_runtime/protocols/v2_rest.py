@@ -9,7 +9,9 @@ from typing import Any, Final
 import orjson
 
 from classifier_runtime.errors import InvalidRequest
+from classifier_runtime.messages import shown
 from classifier_runtime.protocols import v2_binary
+from classifier_runtime.protocols.parsing import loads
 from classifier_runtime.protocols.v2_types import (
     Input,
     Output,
@@ -17,6 +19,8 @@ from classifier_runtime.protocols.v2_types import (
     V2Request,
     Wanted,
     check_datatype,
+    check_elements,
+    check_tensors,
     shape_of,
     wanted,
 )
@@ -24,28 +28,30 @@ from classifier_runtime.protocols.v2_types import (
 HEADER_LENGTH: Final = "Inference-Header-Content-Length"
 
 
-def parse(body: bytes, header_length: str | None) -> V2Request:
+def parse(body: bytes, header_length: str | None, most: int) -> V2Request:
     """A request.
 
     :param header_length: how many bytes of the body are JSON, as `HEADER_LENGTH` says it; None where it says nothing
+    :param most: elements of one tensor
     :raises InvalidRequest: what is wrong, and where
+    :raises TooLarge: more elements than `most`
     """
     split = len(body) if header_length is None else _split(header_length, len(body))
     try:
-        said = orjson.loads(memoryview(body)[:split])
+        said = loads(memoryview(body)[:split])
     except orjson.JSONDecodeError as error:
         raise InvalidRequest(f"Unrecognized request format: {error}") from None
     if not isinstance(said, dict):
         raise InvalidRequest("Unrecognized request format: not a JSON object")
     identity = said.get("id")
     if identity is not None and not isinstance(identity, str):
-        raise InvalidRequest(f"id: {identity!r} is not a text")
+        raise InvalidRequest(f"id: {shown(identity)} is not a text")
     parameters = dict(_parameters(said, ""))
     binary = parameters.pop("binary_data_output", False)
     if not isinstance(binary, bool):
-        raise InvalidRequest(f"parameters.binary_data_output: {binary!r} is neither true nor false")
+        raise InvalidRequest(f"parameters.binary_data_output: {shown(binary)} is neither true nor false")
     behind = None if header_length is None else memoryview(body)[split:]
-    inputs, used = _inputs(said, behind)
+    inputs, used = _inputs(said, behind, most)
     if behind is not None and used != len(behind):
         raise InvalidRequest(f"inputs: {used} bytes of binary data are declared, and {len(behind)} came")
     return V2Request(identity or "", parameters, inputs, _outputs(said), binary)
@@ -77,11 +83,13 @@ def _parameters(said: Mapping[str, Any], where: str) -> Mapping[str, Scalar]:
     return value
 
 
-def _inputs(said: Mapping[str, Any], behind: memoryview | None) -> tuple[list[Input], int]:
+def _inputs(said: Mapping[str, Any], behind: memoryview | None, most: int) -> tuple[list[Input], int]:
     """The tensors, and how many bytes behind the JSON they took."""
     inputs = []
     at = 0
-    for number, one in enumerate(_list(said, "inputs", "")):
+    tensors = _list(said, "inputs", "")
+    check_tensors(len(tensors))
+    for number, one in enumerate(tensors):
         where = f"inputs[{number}]"
         if not isinstance(one, dict):
             raise InvalidRequest(f"{where}: not an object")
@@ -95,18 +103,19 @@ def _inputs(said: Mapping[str, Any], behind: memoryview | None) -> tuple[list[In
         elements: Sequence[str | bytes]
         if size is None:
             elements, nested = _flat(_list(one, "data", f"{where}."), where)
+            check_elements(len(elements), most, where)
         else:
             data = _blob(size, behind, at, where)
             if one.get("data"):
                 raise InvalidRequest(f"{where}: has both data and binary_data_size")
-            elements, nested, at = v2_binary.decode(data, where), (), at + len(data)
+            elements, nested, at = v2_binary.decode(data, most, where), (), at + len(data)
         inputs.append(Input(name, shape_of(declared, len(elements), where, nested), elements, parameters, where))
     return inputs, at
 
 
 def _blob(size: Scalar, behind: memoryview | None, at: int, where: str) -> memoryview:
     if type(size) is not int or size < 0:
-        raise InvalidRequest(f"{where}.parameters.binary_data_size: {size!r} is not a number of bytes")
+        raise InvalidRequest(f"{where}.parameters.binary_data_size: {shown(size)} is not a number of bytes")
     if behind is None:
         raise InvalidRequest(f"{where}: binary data need the header {HEADER_LENGTH}")
     if at + size > len(behind):

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Final, Literal, TypeAlias
 
 from classifier_runtime.core.job import Floats, Ints
-from classifier_runtime.errors import InvalidRequest
+from classifier_runtime.errors import InvalidRequest, TooLarge
+from classifier_runtime.messages import shown
 
 Scalar: TypeAlias = str | int | float | bool
 Datatype: TypeAlias = Literal["BYTES", "FP32", "INT64"]
@@ -20,6 +22,10 @@ Datatype: TypeAlias = Literal["BYTES", "FP32", "INT64"]
 DATATYPES: Final = frozenset(
     "BOOL UINT8 UINT16 UINT32 UINT64 INT8 INT16 INT32 INT64 FP16 BF16 FP32 FP64 BYTES".split()  # noqa: SIM905
 )
+# As many as NumPy had for thirty years. The product of a million large numbers would be computed for minutes.
+_MOST_DIMENSIONS: Final = 32
+# A text, its pair, lists of candidates and of labels to ignore; the others are mistakes, and two are enough to say so.
+MOST_TENSORS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +97,11 @@ def shape_of(declared: Sequence[int], elements: int, where: str, nested: tuple[i
     if not declared:
         return nested or (elements,)
     shape = tuple(declared)
+    if len(shape) > _MOST_DIMENSIONS:
+        raise InvalidRequest(f"{where}.shape: {len(shape)} dimensions; texts have one, and pairs of texts two")
     if any(type(size) is not int or size < 0 for size in shape):
         raise InvalidRequest(f"{where}.shape: {list(declared)} is not a list of whole numbers from 0")
-    count = 1
-    for size in shape:
-        count *= size
-    if count != elements:
+    if (count := prod(shape)) != elements:
         raise InvalidRequest(f"{where}: shape {list(shape)} has {count} elements, and {elements} came")
     if len(nested) > 1 and nested != shape:
         raise InvalidRequest(f"{where}: shape is {list(shape)}, and data are nested as {list(nested)}")
@@ -109,7 +114,7 @@ def check_datatype(datatype: object, where: str) -> None:
         return
     if isinstance(datatype, str) and datatype in DATATYPES:
         raise InvalidRequest(f"{where}.datatype: {datatype}; texts, images and names are BYTES")
-    raise InvalidRequest(f"{where}.datatype: {datatype!r} is no datatype; texts, images and names are BYTES")
+    raise InvalidRequest(f"{where}.datatype: {shown(datatype)} is no datatype; texts, images and names are BYTES")
 
 
 def wanted(name: object, parameters: Mapping[str, Scalar], where: str) -> Wanted:
@@ -118,18 +123,42 @@ def wanted(name: object, parameters: Mapping[str, Scalar], where: str) -> Wanted
     :raises InvalidRequest: what is wrong with them
     """
     if not isinstance(name, str) or not name:
-        raise InvalidRequest(f"{where}.name: {name!r} is not a name")
+        raise InvalidRequest(f"{where}.name: {shown(name)} is not a name")
     binary: bool | None = None
     classes = 0
     for key, value in parameters.items():
         if key == "binary_data":
             if not isinstance(value, bool):
-                raise InvalidRequest(f"{where}.parameters.binary_data: {value!r} is neither true nor false")
+                raise InvalidRequest(f"{where}.parameters.binary_data: {shown(value)} is neither true nor false")
             binary = value
         elif key == "classification":
             if type(value) is not int or value < 0:
-                raise InvalidRequest(f"{where}.parameters.classification: {value!r} is not a number of classes")
+                raise InvalidRequest(f"{where}.parameters.classification: {shown(value)} is not a number of classes")
             classes = value
         else:
-            raise InvalidRequest(f"{where}.parameters: unknown {key!r}; known are binary_data, classification")
+            raise InvalidRequest(f"{where}.parameters: unknown {shown(key)}; known are binary_data, classification")
     return Wanted(name, binary, classes)
+
+
+def check_names(outputs: Sequence[Wanted]) -> None:
+    """A million times the same output would be a small request, and a huge answer.
+
+    :raises InvalidRequest: one is asked for twice
+    """
+    seen: set[str] = set()
+    for number, one in enumerate(outputs):
+        if one.name in seen:
+            raise InvalidRequest(f"outputs[{number}].name: {shown(one.name)} is asked for twice")
+        seen.add(one.name)
+
+
+def check_tensors(count: int) -> None:
+    """:raises InvalidRequest: more inputs than mean anything"""
+    if count > MOST_TENSORS:
+        raise InvalidRequest(f"inputs: {count} tensors; send all texts or images in one")
+
+
+def check_elements(count: int, most: int, where: str) -> None:
+    """:raises TooLarge: a tensor has more elements than a request may have, found before anything is made of them"""
+    if count > most:
+        raise TooLarge(f"{where}: more than {most} elements; send fewer, or raise --max_instances")

@@ -60,7 +60,7 @@ def test_values_are_read_as_each_protocol_can_write_them(said: dict[str, Any], n
         ({"function_to_apply": "relu"}, "is none of softmax, sigmoid, none"),
         ({"candidate_labels": []}, "name one candidate at least"),
         ({"candidate_labels": [1]}, "is not a list of texts"),
-        ({"hypothesis_template": "This is."}, "has no {} for the candidate"),
+        ({"hypothesis_template": "This is."}, "has not one {} for the candidate"),
         ({"stride": -1}, "is below 0"),
         ({"ignore_labels": 5}, "is not a list of texts"),
     ],

@@ -20,6 +20,7 @@ from classifier_runtime.protocols.v2_text import as_dicts
 from classifier_runtime.protocols.v2_types import DATATYPES, Output
 from tests.runtime.v2.conftest import binary, tensor
 
+MOST = 99
 TEXTS = st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=8)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.floats(allow_nan=False) | st.text(max_size=4),
@@ -40,14 +41,14 @@ def blob(texts: list[str]) -> bytes:
 def test_bytes_are_written_as_the_specification_says_and_read_back(texts: list[str]) -> None:
     written = v2_binary.encode([text.encode() for text in texts])
     assert written == blob(texts)
-    assert [one.decode() for one in v2_binary.decode(written, "")] == texts
+    assert [one.decode() for one in v2_binary.decode(written, MOST, "")] == texts
 
 
 @given(TEXTS, st.integers(0, 40))
 def test_bytes_that_are_cut_are_refused_or_whole_elements(texts: list[str], kept: int) -> None:
     whole = blob(texts)
     try:
-        found = v2_binary.decode(whole[:kept], "inputs[0]")
+        found = v2_binary.decode(whole[:kept], MOST, "inputs[0]")
     except InvalidRequest as error:
         assert str(error).startswith("inputs[0]")  # noqa: PT017 - either is right
     else:
@@ -58,14 +59,14 @@ def test_bytes_that_are_cut_are_refused_or_whole_elements(texts: list[str], kept
 @given(TEXTS, TEXTS)
 def test_json_and_bytes_say_the_same(first: list[str], second: list[str]) -> None:
     names = {**tensor(*second), "name": "candidate_labels"}
-    said = parse(orjson.dumps({"inputs": [tensor(*first), names]}), None)
+    said = parse(orjson.dumps({"inputs": [tensor(*first), names]}), None, MOST)
     sizes = [{"binary_data_size": len(blob(texts))} for texts in (first, second)]
     heads = [
         {"name": one.name, "shape": list(one.shape), "datatype": "BYTES", "parameters": size}
         for one, size in zip(said.inputs, sizes, strict=True)
     ]
     body, headers = binary({"inputs": heads}, blob(first), blob(second))
-    sent = parse(body, headers["Inference-Header-Content-Length"])
+    sent = parse(body, headers["Inference-Header-Content-Length"], MOST)
     for plain, packed in zip(said.inputs, sent.inputs, strict=True):
         assert [one.encode() for one in plain.elements if isinstance(one, str)] == list(packed.elements)
         assert (plain.name, plain.shape) == (packed.name, packed.shape)
@@ -75,7 +76,7 @@ def test_json_and_bytes_say_the_same(first: list[str], second: list[str]) -> Non
 def test_any_json_is_a_request_or_an_invalid_one(said: Any, header: str | None) -> None:
     for body in (said, {"inputs": said}, {"inputs": [said]}, {"inputs": [{**tensor("a"), "data": said}]}):
         try:
-            parse(orjson.dumps(body), header)
+            parse(orjson.dumps(body), header, MOST)
         except InvalidRequest as error:
             assert str(error)  # noqa: PT017 - either is right
 
@@ -83,15 +84,15 @@ def test_any_json_is_a_request_or_an_invalid_one(said: Any, header: str | None) 
 @given(st.binary(max_size=200), st.none() | st.integers(-1, 210).map(str))
 def test_any_bytes_are_a_request_or_an_invalid_one(body: bytes, header: str | None) -> None:
     with pytest.raises(InvalidRequest):
-        parse(body, header)
+        parse(body, header, MOST)
 
 
 @given(st.lists(st.lists(st.text("ab", max_size=2), min_size=2, max_size=2), max_size=4))
 def test_nested_and_flat_data_are_the_same(rows: list[list[str]]) -> None:
     shape = [len(rows), 2] if rows else [0, 2]
     flat = [text for row in rows for text in row]
-    nested = parse(orjson.dumps({"inputs": [{**tensor(*rows), "shape": shape}]}), None).inputs[0]
-    plain = parse(orjson.dumps({"inputs": [{**tensor(*flat), "shape": shape}]}), None).inputs[0]
+    nested = parse(orjson.dumps({"inputs": [{**tensor(*rows), "shape": shape}]}), None, MOST).inputs[0]
+    plain = parse(orjson.dumps({"inputs": [{**tensor(*flat), "shape": shape}]}), None, MOST).inputs[0]
     assert (nested.shape, nested.elements) == (plain.shape, plain.elements) == (tuple(shape), flat)
 
 
@@ -100,9 +101,9 @@ def test_a_shape_has_as_many_places_as_there_are_elements(shape: list[int], coun
     body = orjson.dumps({"inputs": [{**tensor(*["a"] * count), "shape": shape}]})
     if shape and math.prod(shape) != count:
         with pytest.raises(InvalidRequest, match=f"and {count} came"):
-            parse(body, None)
+            parse(body, None, MOST)
     else:
-        assert parse(body, None).inputs[0].shape == (tuple(shape) or (count,))
+        assert parse(body, None, MOST).inputs[0].shape == (tuple(shape) or (count,))
 
 
 @given(
@@ -133,7 +134,7 @@ def test_what_is_rendered_reads_back(
         raw, rest = rest[:size], rest[size:]
         kinds = {"FP32": "<f4", "INT64": "<i8"}
         found.append(
-            [text.decode() for text in v2_binary.decode(raw, "")]
+            [text.decode() for text in v2_binary.decode(raw, MOST, "")]
             if one["datatype"] == "BYTES"
             else np.frombuffer(raw, kinds[one["datatype"]]).tolist()
         )
@@ -156,7 +157,7 @@ def test_rows_are_padded_to_the_widest(rows: list[list[int]]) -> None:
 @pytest.mark.parametrize("datatype", [*sorted(DATATYPES - {"BYTES"}), "BYTE", None, 7, ["BYTES"]])
 def test_another_datatype_than_bytes_is_refused(datatype: Any) -> None:
     with pytest.raises(InvalidRequest, match=r"inputs\[0\]\.datatype: .*BYTES"):
-        parse(orjson.dumps({"inputs": [{**tensor("a"), "datatype": datatype}]}), None)
+        parse(orjson.dumps({"inputs": [{**tensor("a"), "datatype": datatype}]}), None, MOST)
 
 
 @given(
