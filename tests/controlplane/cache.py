@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-def root() -> Path:
-    """The folder of this package in the project's cache, outside the repository."""
+def root(part: str = "controlplane") -> Path:
+    """The folder of this package, or of another part of the tests, in the project's cache, outside the repository."""
     given = os.environ.get("PULLSIZER_TEST_CACHE")
     base = Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pullsizer"
-    folder = base.absolute() / "controlplane"
+    folder = base.absolute() / part
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -37,9 +37,9 @@ def hash_files(*files: Path) -> str:
 
 
 @contextlib.contextmanager
-def locked(name: str) -> Iterator[None]:
+def locked(name: str, part: str = "controlplane") -> Iterator[None]:
     """Holds a lock among all processes that use this cache; it goes with the process, however that ends."""
-    with (root() / f"{name}.lock").open("w") as file:
+    with (root(part) / f"{name}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

@@ -1,0 +1,28 @@
+"""BERT-base's shape with random weights: work for a server under load, and no meaning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from transformers import BertConfig, BertForSequenceClassification
+
+from tests.models import tokenizer
+
+LABELS: Final = ("NEGATIVE", "NEUTRAL", "POSITIVE")
+SPREAD: Final = 40  # of the classifier's weights, without which every text is a near-tie
+
+
+def make(folder: Path) -> dict[str, Any]:
+    """Writes the model, and how large it is."""
+    torch.manual_seed(0)
+    names = dict(enumerate(LABELS))
+    model = BertForSequenceClassification(
+        BertConfig(id2label=names, label2id={name: place for place, name in names.items()})
+    ).eval()
+    with torch.no_grad():
+        model.classifier.weight.mul_(SPREAD)
+    model.save_pretrained(folder)
+    tokenizer.write(folder)
+    return {"parameters": sum(parameter.numel() for parameter in model.parameters())}
