@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 
 from aiohttp import web
 
-from classifier_runtime import bodies, metrics
+from classifier_runtime import bodies, logs, metrics
 from classifier_runtime.core.serving import Serving, State
 from classifier_runtime.errors import ModelFailed, RequestError
 from classifier_runtime.protocols import errors
@@ -29,6 +29,11 @@ Traced: TypeAlias = Callable[[web.BaseRequest, Route, Answer], Awaitable[web.Res
 _GONE: Final = 499
 """In metrics: the client went before its answer, as nginx writes it."""
 _NOTHING: Final[Mapping[str, str | list[str]]] = {}
+_TIMES: Final = {
+    "tokenize_milliseconds": "x-tokenize-time",
+    "queue_milliseconds": "x-queue-time",
+    "forward_milliseconds": "x-inference-time",
+}
 _LONGEST_ID: Final = 256
 
 
@@ -82,6 +87,7 @@ class Front:
         began = time.perf_counter()
         protocol: str | None = None
         status = _GONE
+        headers: Mapping[str, str] = {}
         try:
             try:
                 path, _, query = _target(http.raw_path).partition("?")
@@ -92,22 +98,21 @@ class Front:
                 response = await route.handler(request)
             except (RequestError, NoSuchPath, WrongMethod) as error:
                 response = errors.response(error)
-            except Exception:  # whatever it is: a client gets an answer, and the log what it was
-                log.exception("a request failed", extra={"path": http.path})
+            except Exception as error:  # noqa: BLE001 - whatever it is: a client gets an answer, and the log where it was
+                log.error("a request failed", extra={"protocol": protocol, "traceback": logs.where(error)})  # noqa: TRY400
                 response = errors.response(ModelFailed("an error of the server's own; its log says more"))
-            status = response.status
+            status, headers = response.status, response.headers
         finally:
             if protocol is not None:
                 seconds = time.perf_counter() - began
                 metrics.request(protocol, status, seconds)
                 if self._log_requests:
-                    _log(http, protocol, status, seconds)
+                    _log(http, protocol, status, seconds, headers)
         return self._written(http, response)
 
     def _written(self, http: web.BaseRequest, response: Response) -> web.Response:
         headers = {"Content-Type": response.content_type, **response.headers}
-        name = http.headers.get("x-request-id")
-        if name is not None and len(name) <= _LONGEST_ID and name.isascii() and name.isprintable():
+        if (name := _id(http)) is not None:
             headers["x-request-id"] = name
         written = web.Response(body=response.body, status=response.status, headers=headers)
         if self._serving.state in (State.LEAVING, State.ENDING):
@@ -127,13 +132,12 @@ def _query(text: str) -> dict[str, str | list[str]]:
     return {key: values[0] if len(values) == 1 else values for key, values in found.items()}
 
 
-def _log(http: web.BaseRequest, protocol: str, status: int, seconds: float) -> None:
-    log.info(
-        "request",
-        extra={
-            "protocol": protocol,
-            "code": status,
-            "milliseconds": round(seconds * 1000, 3),
-            "request_id": http.headers.get("x-request-id"),
-        },
-    )
+def _id(http: web.BaseRequest) -> str | None:
+    """By which a client finds its request; None where it has none, or what is none."""
+    name = http.headers.get("x-request-id")
+    return name if name is not None and len(name) <= _LONGEST_ID and name.isascii() and name.isprintable() else None
+
+
+def _log(http: web.BaseRequest, protocol: str, status: int, seconds: float, headers: Mapping[str, str]) -> None:
+    times = {name: float(headers[header]) for name, header in _TIMES.items() if header in headers}
+    logs.request(protocol, status, seconds, request_id=_id(http), **times)

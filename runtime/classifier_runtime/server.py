@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from aiohttp import web
 
-from classifier_runtime import metrics, ui
+from classifier_runtime import logs, metrics, ui
 from classifier_runtime.backends.base import Backend
 from classifier_runtime.core.engine import Engine
 from classifier_runtime.core.job import Instance, Result
@@ -131,10 +131,11 @@ class Server:
                 self.serving,
                 f"{self.settings.host}:{self.settings.grpc_port}",
                 most_bytes=self.settings.max_request_bytes,
-                observe=metrics.request,
+                observe=_logged if self.settings.enable_latency_logging else metrics.request,
                 interceptors=() if self._tracer is None else (self._tracer.interceptor(),),
             )
-        log.info("listening", extra={"http_port": self.port, "model": self.serving.name})
+        ports = {"http_port": self.port, "grpc_port": self.grpc_port}
+        log.info("listening", extra={**ports, "model": self.serving.name})
 
     async def load(self) -> None:
         """:raises ModelRefused: this model cannot be served"""
@@ -186,6 +187,11 @@ class Server:
 def _observed(tracer: Tracer, instances: Sequence[Instance], result: Result) -> None:
     metrics.result(instances, result)
     tracer.result(instances, result)
+
+
+def _logged(protocol: str, status: int, seconds: float) -> None:
+    metrics.request(protocol, status, seconds)
+    logs.request(protocol, status, seconds)
 
 
 async def run(

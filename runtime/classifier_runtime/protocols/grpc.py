@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError, Message
 
 from classifier_runtime.core.serving import Serving
 from classifier_runtime.errors import InvalidRequest, Overloaded, RequestError, UnknownModel
+from classifier_runtime.logs import where
 from classifier_runtime.protocols import inference_pb2 as pb
 from classifier_runtime.protocols import v2, v2_metadata
 from classifier_runtime.protocols.errors import short
@@ -157,9 +158,9 @@ def _method(
             await context.abort(_CODES.get(status, grpc.StatusCode.INTERNAL), short(str(error)), after)
         except asyncio.CancelledError:
             raise
-        except Exception:
+        except Exception as error:  # noqa: BLE001 - whatever it is: a client gets an answer, and the log where it was
             status = 500
-            log.exception("a request failed", extra={"method": request.__name__})
+            log.error("a request failed", extra={"method": request.__name__, "traceback": where(error)})  # noqa: TRY400
             await context.abort(grpc.StatusCode.INTERNAL, "an error of the server's own; its log says more")
         finally:
             observe(_PROTOCOL, status, time.perf_counter() - began)

@@ -107,8 +107,10 @@ async def by_http() -> AsyncIterator[Collector]:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     found.endpoint = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield found
-    await runner.cleanup()
+    try:
+        yield found
+    finally:
+        await runner.cleanup()
 
 
 @asynccontextmanager
@@ -124,5 +126,7 @@ async def by_grpc() -> AsyncIterator[Collector]:
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, handlers),))
     found.endpoint = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()
-    yield found
-    await server.stop(None)
+    try:
+        yield found
+    finally:
+        await server.stop(None)
