@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +46,33 @@ def test_no_shape_is_over_the_budget_nor_longer_than_the_model_takes(longest: in
     assert found[-1].tokens == longest or longest <= warming.COMMON
 
 
-def test_no_shape_is_begun_after_its_time_and_one_is_in_any_case() -> None:
-    shapes = [Shape(1, length) for length in range(1, 9)]
-    ticks = count()
+class Clock:
+    """It goes on when something is computed.
 
-    assert len(list(warming.within(shapes, 3, lambda: next(ticks)))) == 3
-    assert len(list(warming.within(shapes, 0, lambda: 0))) == 1
-    assert list(warming.within([], 1)) == []
+    :param pace: seconds of a token
+    """
+
+    def __init__(self, pace: float) -> None:
+        self.pace, self.now = pace, 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def warm(self, shapes: list[Shape], seconds: float) -> list[Shape]:
+        done = []
+        for shape in warming.within(shapes, seconds, self):
+            self.now += self.pace * shape.items * shape.tokens
+            done.append(shape)
+        return done
+
+
+def test_what_would_not_be_done_in_time_is_left_out_but_for_the_first() -> None:
+    shapes = [Shape(1, 10), Shape(8, 10), Shape(1, 20), Shape(1, 30)]
+
+    assert Clock(pace=0.1).warm(shapes, 12) == shapes
+    assert Clock(pace=0.1).warm(shapes, 3) == [(1, 10), (1, 20)]
+    assert Clock(pace=9).warm(shapes, 3) == [(1, 10)]
+    assert Clock(pace=1).warm([], 3) == []
 
 
 @given(known=st.integers(1, 9), wanted=st.integers(1, 40))
@@ -148,7 +167,7 @@ def test_a_model_that_fails_when_it_is_warmed_is_refused_with_the_reason(
 
 
 def test_memory_caps_the_batches_of_a_cpu(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(warmup, "SECONDS", 0)
+    monkeypatch.setattr(warmup, "SECONDS", 0.0)
     model = read(exported.folder("bert"))
     a_token = 4 * (8 * tiny.HIDDEN + 2 * 64 + 4 * tiny.MAX_TOKENS)
 
@@ -167,7 +186,7 @@ def test_on_a_gpu_the_batches_are_as_large_as_fits(
 ) -> None:
     from contextlib import nullcontext
 
-    monkeypatch.setattr(warmup, "SECONDS", 0)
+    monkeypatch.setattr(warmup, "SECONDS", 0.0)
     monkeypatch.setattr(warmup, "ROUNDS", 1)
     monkeypatch.setattr(cuda, "margin", lambda _: nullcontext())
     monkeypatch.setattr(warmup, "CUDA_TOKENS", 1024)
