@@ -45,7 +45,7 @@ def load(settings: Settings) -> Loaded:
     backend = chosen.backend
     if backend.classes != spec.classes:  # only the loaded model knew
         spec = replace(spec, classes=backend.classes, labels=labels_of(spec.config, backend.classes))
-    task = task_of(spec)
+    task = task_of(spec, settings.max_pixels)
     budget = warmup.run(spec, task, backend, settings.max_batch_tokens)
     return Loaded(
         Facts(spec.task, spec.labels, spec.problem, spec.max_tokens),

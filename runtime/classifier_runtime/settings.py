@@ -10,6 +10,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from classifier_runtime.core.options import Options
+from classifier_runtime.tasks.pictures import MAX_PIXELS, PILLOWS_LIMIT
 
 Backend = Literal["auto", "huggingface", "torch-packed", "torch-padded", "openvino"]
 Dtype = Literal["auto", "float16", "float32", "bfloat16", "float", "half"]
@@ -69,9 +70,11 @@ class Settings(BaseModel):
     start. Less where memory does not hold it."""
 
     max_instances: int = Field(default=2048, ge=1)
-    """Of one request."""
+    """Of one request; of zero-shot, each text with each candidate is one."""
     max_text_bytes: int = Field(default=262_144, ge=1)
     """Of one text: four times what 8,192 tokens take, the longest that classifiers read."""
+    max_pixels: int = Field(default=MAX_PIXELS, ge=1, le=PILLOWS_LIMIT)
+    """Of one image, each three bytes of memory; at most 89,478,485. 50 million are a phone's."""
     max_request_bytes: int = Field(default=33_554_432, ge=1)
     """Of one request's body, unpacked."""
     queue_tokens: int = Field(default=0, ge=0)

@@ -41,7 +41,7 @@ _PIXELS_PER_TOKEN: Final = 256
 class Images:
     """`image-classification`.
 
-    :param max_pixels: of an image as it is sent
+    :param max_pixels: of an image, as it is sent and as it is resized
     """
 
     pixels: Pixels
@@ -68,7 +68,7 @@ class Images:
 
     def _item(self, place: int, instance: Instance) -> Item:
         try:
-            values = self.pixels.array(pictures.opened(instance.image or b"", self.max_pixels))
+            values = self.pixels.array(pictures.opened(instance.image or b"", self.max_pixels), self.max_pixels)
         except (InvalidRequest, TooLarge) as error:
             raise type(error)(f"instance {place}: {error}") from None
         return Item({"pixel_values": values}, max(values[0].size // _PIXELS_PER_TOKEN, 1))

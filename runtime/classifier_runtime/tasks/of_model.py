@@ -9,17 +9,19 @@ from classifier_runtime.model import ModelSpec
 from classifier_runtime.tasks import pixels
 from classifier_runtime.tasks.base import Task
 from classifier_runtime.tasks.image import Images
+from classifier_runtime.tasks.pictures import MAX_PIXELS
 from classifier_runtime.tasks.sequence import Sequences
 from classifier_runtime.tasks.token import TokensOfTexts
 
 
-def task_of(spec: ModelSpec) -> Task[Any]:
+def task_of(spec: ModelSpec, max_pixels: int = MAX_PIXELS) -> Task[Any]:
     """With its tokenizer, or how its images are made.
 
+    :param max_pixels: of an image
     :raises ModelRefused: they cannot be read
     """
     if spec.task == "image-classification":
-        return Images(pixels.read(spec.preprocessor), spec.labels, spec.problem)
+        return Images(pixels.read(spec.preprocessor), spec.labels, spec.problem, max_pixels)
     tokenizer = tokenizer_files.load(spec.tokenizer, spec.max_tokens)
     if spec.task == "token-classification":
         return TokensOfTexts(tokenizer, spec.labels, spec.input_names, spec.pad_id or 0, spec.pad_left)

@@ -14,6 +14,8 @@ from classifier_runtime.errors import InvalidRequest, TooLarge
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO", "AVIF")
 # A phone's 50 megapixels; decoded, they are 150 MB.
 MAX_PIXELS: Final = 50_000_000
+PILLOWS_LIMIT: Final = 89_478_485
+"""What is larger Pillow takes for an attack: 256 MiB, decoded."""
 
 
 def opened(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -30,7 +32,7 @@ def opened(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
     except TooLarge:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise TooLarge(f"the image has far too many pixels; send at most {max_pixels}") from None
+        raise TooLarge(f"the image has far too many pixels; send at most {max_pixels}, or raise --max_pixels") from None
     except UnidentifiedImageError:
         raise InvalidRequest(f"not an image; send one of {', '.join(FORMATS)}") from None
     except Exception as error:  # noqa: BLE001 - parsers of hostile bytes raise whatever comes
@@ -39,4 +41,6 @@ def opened(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
 
 def _check(image: Image.Image, max_pixels: int) -> None:
     if image.width * image.height > max_pixels:
-        raise TooLarge(f"the image has {image.width} x {image.height} pixels; send at most {max_pixels}")
+        raise TooLarge(
+            f"the image has {image.width} x {image.height} pixels; send at most {max_pixels}, or raise --max_pixels"
+        )

@@ -100,14 +100,15 @@ class Pixels:
     crop: tuple[int, int] | None
     levels: Floats
 
-    def array(self, image: Image.Image) -> Floats:
+    def array(self, image: Image.Image, max_pixels: int = MAX_PIXELS) -> Floats:
         """[3, height, width] of an image in RGB.
 
+        :param max_pixels: of the image, resized
         :raises TooLarge: an image so long and thin that resizing it makes a huge one
         """
         if self.resize is not None:
             width, height = self.resize.of(image.width, image.height)
-            if width * height > MAX_PIXELS:
+            if width * height > max_pixels:
                 raise TooLarge(
                     f"the image, {image.width} x {image.height}, would have {width} x {height} pixels with the model's "
                     "shorter edge; crop it"

@@ -73,6 +73,7 @@ def test_flags_that_mean_something_elsewhere_are_taken_with_a_warning_each(argv:
         (["--http_port", "many"], "--http_port many"),
         (["--http_port", "70000"], "--http_port 70000"),
         (["--dtype", "int8"], "--dtype int8"),
+        (["--max_pixels", "100000000"], "--max_pixels 100000000"),
         (["--backend", "vllm"], "--backend vllm"),
         (["--id2label", "perhaps"], "--id2label perhaps"),
         (["--return_probabilities", "--return_raw_logits"], "give one of them"),

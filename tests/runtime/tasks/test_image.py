@@ -14,8 +14,9 @@ from PIL import Image
 from classifier_runtime.core.job import Classified, Instance
 from classifier_runtime.errors import InvalidRequest, ModelFailed, RequestError, TooLarge
 from classifier_runtime.tasks import pictures
+from classifier_runtime.tasks.of_model import task_of
 from tests.runtime import tiny
-from tests.runtime.tasks.answers import images, options, outcomes, pipeline, same, task, texts
+from tests.runtime.tasks.answers import images, options, outcomes, pipeline, same, spec, task, texts
 
 RANDOM = np.random.default_rng(7)
 
@@ -117,11 +118,11 @@ def test_a_bomb_is_refused_before_it_is_decoded(size: tuple[int, int]) -> None:
         task("vit").encode(images(_claims(*size)))
 
 
-def test_the_limit_of_pixels_is_the_tasks() -> None:
-    sent = file(picture(width=100, height=100))
-    assert pictures.opened(sent, 10_000).size == (100, 100)
-    with pytest.raises(TooLarge, match="100 x 100 pixels; send at most 9999"):
-        pictures.opened(sent, 9_999)
+def test_how_many_pixels_an_image_may_have_can_be_told() -> None:
+    sent = images(file(picture(width=100, height=100)))
+    assert len(task_of(spec("vit"), max_pixels=10_000).encode(sent).items) == 1
+    with pytest.raises(TooLarge, match="100 x 100 pixels; send at most 9999, or raise --max_pixels"):
+        task_of(spec("vit"), max_pixels=9_999).encode(sent)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF"])
