@@ -20,6 +20,7 @@ from classifier_runtime.core.serving import Serving, State
 from classifier_runtime.errors import ModelFailed, RequestError
 from classifier_runtime.protocols import errors
 from classifier_runtime.protocols.http import NoSuchPath, Request, Response, Route, Router, WrongMethod
+from classifier_runtime.wire import Connections
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class Front:
         self._traced = traced
 
     def server(self, keepalive_seconds: float) -> web.Server:
-        return web.Server(
+        return Connections(
             self._answer if self._traced is None else partial(self._answer_traced, self._traced),
             request_factory=self._request,
             handler_cancellation=True,

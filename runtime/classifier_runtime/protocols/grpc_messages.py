@@ -29,7 +29,8 @@ def request_of(message: pb.ModelInferRequest, most: int) -> V2Request:
     :raises InvalidRequest: what is wrong, and where
     :raises TooLarge: more elements than `most`
     """
-    check_tensors(len(message.inputs))
+    check_tensors(len(message.inputs), "inputs")
+    check_tensors(len(message.outputs), "outputs")
     raw = message.raw_input_contents
     if raw and len(raw) != len(message.inputs):
         raise InvalidRequest(

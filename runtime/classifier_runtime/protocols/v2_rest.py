@@ -88,7 +88,7 @@ def _inputs(said: Mapping[str, Any], behind: memoryview | None, most: int) -> tu
     inputs = []
     at = 0
     tensors = _list(said, "inputs", "")
-    check_tensors(len(tensors))
+    check_tensors(len(tensors), "inputs")
     for number, one in enumerate(tensors):
         where = f"inputs[{number}]"
         if not isinstance(one, dict):
@@ -147,7 +147,9 @@ def _outputs(said: Mapping[str, Any]) -> list[Wanted]:
     if said.get("outputs") is None:
         return []
     outputs = []
-    for number, one in enumerate(_list(said, "outputs", "")):
+    tensors = _list(said, "outputs", "")
+    check_tensors(len(tensors), "outputs")
+    for number, one in enumerate(tensors):
         where = f"outputs[{number}]"
         if not isinstance(one, dict):
             raise InvalidRequest(f"{where}: not an object")

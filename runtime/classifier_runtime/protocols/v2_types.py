@@ -24,8 +24,8 @@ DATATYPES: Final = frozenset(
 )
 # As many as NumPy had for thirty years. The product of a million large numbers would be computed for minutes.
 _MOST_DIMENSIONS: Final = 32
-# A text, its pair, lists of candidates and of labels to ignore; the others are mistakes, and two are enough to say so.
-MOST_TENSORS: Final = 8
+# There are fewer inputs and fewer outputs that mean anything.
+_MOST_TENSORS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +100,9 @@ def shape_of(declared: Sequence[int], elements: int, where: str, nested: tuple[i
     if len(shape) > _MOST_DIMENSIONS:
         raise InvalidRequest(f"{where}.shape: {len(shape)} dimensions; texts have one, and pairs of texts two")
     if any(type(size) is not int or size < 0 for size in shape):
-        raise InvalidRequest(f"{where}.shape: {list(declared)} is not a list of whole numbers from 0")
+        raise InvalidRequest(f"{where}.shape: {shown(list(declared))} is not a list of whole numbers from 0")
     if (count := prod(shape)) != elements:
-        raise InvalidRequest(f"{where}: shape {list(shape)} has {count} elements, and {elements} came")
+        raise InvalidRequest(f"{where}: shape {shown(list(shape))} has {shown(count)} elements, and {elements} came")
     if len(nested) > 1 and nested != shape:
         raise InvalidRequest(f"{where}: shape is {list(shape)}, and data are nested as {list(nested)}")
     return shape
@@ -152,10 +152,10 @@ def check_names(outputs: Sequence[Wanted]) -> None:
         seen.add(one.name)
 
 
-def check_tensors(count: int) -> None:
-    """:raises InvalidRequest: more inputs than mean anything"""
-    if count > MOST_TENSORS:
-        raise InvalidRequest(f"inputs: {count} tensors; send all texts or images in one")
+def check_tensors(count: int, where: str) -> None:
+    """:raises InvalidRequest: more inputs, or outputs, than mean anything"""
+    if count > _MOST_TENSORS:
+        raise InvalidRequest(f"{where}: {count} tensors; all texts or images are one")
 
 
 def check_elements(count: int, most: int, where: str) -> None:

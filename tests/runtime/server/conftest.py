@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from io import BytesIO
 from typing import Any
 
 import aiohttp
@@ -29,7 +30,10 @@ class Client:
     async def ask(self, path: str, body: Any = None, **given: Any) -> tuple[int, Any]:
         """Status and JSON; a GET where there is no body, and a body that is bytes as it is."""
         method = "GET" if body is None else "POST"
-        given["data" if isinstance(body, bytes) else "json"] = body
+        if isinstance(body, bytes):
+            given["data"] = BytesIO(body)  # of bytes, aiohttp's client warns from a megabyte on
+        else:
+            given["json"] = body
         async with self.session.request(method, self.url + path, **given) as answer:
             return answer.status, await answer.json(content_type=None)
 
