@@ -12,6 +12,7 @@ import logging
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
@@ -29,6 +30,9 @@ from classifier_runtime.verdict import Verdict
 log = logging.getLogger(__name__)
 
 COPIED: Final = ("config.json", "preprocessor_config.json", "tokenizer_config.json", "special_tokens_map.json")
+SCRATCH: Final = ".export-"
+# Seconds. An export takes minutes.
+ABANDONED: Final = 6 * 3600
 VERSIONS: Final = ("openvino", "torch", "transformers")
 
 
@@ -59,7 +63,7 @@ def main(argv: Sequence[str]) -> int:
             allow_pickle=said.allow_pickle,
             threads=said.threads or container.cpus(),
         )
-    except ModelRefused as error:
+    except (ModelRefused, OSError) as error:
         log.critical("%s", error)
         return 2
     sys.stdout.write(json.dumps(asdict(found), indent=2) + "\n")
@@ -90,8 +94,9 @@ def export(
             "--int8 and --calibration belong together: a file of texts like those that will be classified"
         )
     out.mkdir(parents=True, exist_ok=True)
+    sweep(out)
     # Beside the result, so that files are moved and not copied; a reader never sees half of one.
-    with tempfile.TemporaryDirectory(dir=out, prefix=".export-") as scratch:
+    with tempfile.TemporaryDirectory(dir=out, prefix=SCRATCH) as scratch:
         made = Path(scratch)
         source = _with_tokenizer(model_dir, made / "source", trust_remote_code=trust_remote_code)
         spec = models.read(source, task=task, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle)
@@ -111,10 +116,26 @@ def export(
         found.write(made)
         _facts(spec, made)
         shutil.rmtree(made / "source", ignore_errors=True)
-        (out / VERDICT).unlink(missing_ok=True)
-        for file in sorted(made.iterdir(), key=lambda file: file.name == VERDICT):
-            file.replace(out / file.name)
+        _move(made, out)
     return found
+
+
+def _move(made: Path, out: Path) -> None:
+    """The model's description goes first and comes last but for the verdict: whoever is killed or reads in between
+    finds no model, and never the description of one with the weights of another.
+    """
+    late = ("", OPENVINO, VERDICT)
+    for name in (VERDICT, OPENVINO):
+        (out / name).unlink(missing_ok=True)
+    for file in sorted(made.iterdir(), key=lambda file: late.index(file.name) if file.name in late else 0):
+        file.replace(out / file.name)
+
+
+def sweep(folder: Path) -> None:
+    """What exports left that were killed long ago."""
+    for scratch in folder.glob(f"{SCRATCH}*"):
+        if time.time() - scratch.stat().st_mtime > ABANDONED:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _quantize(spec: ModelSpec, file: Path, calibration: Path) -> dict[str, float]:

@@ -29,3 +29,5 @@ PAD_LEFT: Final = _types("xlnet")
 SAME_ENDS: Final = _types("bart blenderbot led mbart mt5 mvp plbart t5 umt5")
 # Packed attention was proved equal to padded for these, by tests; the start-up check alone does not prove it.
 PACKABLE: Final = _types("albert bert camembert distilbert electra roberta xlm-roberta")
+# Of an image: a patch of 16 x 16, which most vision transformers have, is a token.
+PIXELS_PER_TOKEN: Final = 256

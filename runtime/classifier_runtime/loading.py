@@ -40,6 +40,7 @@ def load(settings: Settings) -> Loaded:
             backend="auto" if settings.backend == "huggingface" else settings.backend,
             threads=settings.threads or container.cpus(),
             cache_dir=settings.cache_dir,
+            probe=settings.probe == "always",
         ),
     )
     backend = chosen.backend

@@ -53,6 +53,8 @@ class Settings(BaseModel):
 
     backend: Backend = "auto"
     """What computes. huggingface, which KServe's users give to be without vLLM, means auto."""
+    probe: Literal["export", "always"] = "export"
+    """When OpenVINO and torch are timed. always: at each start, for tuning; it takes as long as several starts."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: CUDA where there is one that works. cuda: nothing else."""
     dtype: Dtype = "auto"

@@ -21,8 +21,6 @@ log = logging.getLogger(__name__)
 
 SECONDS: Final = 1.0
 """For shapes: with it an export of MiniLM is ready in less than three seconds on two cores."""
-CPU_TOKENS: Final = 512
-"""On CPU larger batches are slower: measured from 256 to 4,096 tokens with BERT-base, 512 was the fastest."""
 CUDA_TOKENS: Final = 8_192
 """Where the search begins on a GPU: small ones are full with that."""
 CUDA_MOST: Final = 131_072
@@ -69,7 +67,7 @@ def _answered(task: Task[Any], backend: Backend) -> Item:
 
 
 def _on_cpu(spec: ModelSpec, longest: int, asked: int) -> int:
-    tokens = asked or CPU_TOKENS
+    tokens = asked or budget.CPU
     held = budget.held(spec.config, longest, container.memory_free())
     if held is None or held >= tokens:
         return tokens

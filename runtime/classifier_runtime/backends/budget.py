@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from classifier_runtime.errors import OutOfMemory
 
+# On CPU larger batches are slower: measured from 256 to 4,096 tokens with BERT-base, 512 was the fastest.
+CPU: Final = 512
 # A batch twice as large that is not faster by so much makes its texts wait for nothing.
 GAIN: Final = 1.05
 # Of free memory, for batches. The rest is for requests and what libraries keep for later.

@@ -1,8 +1,8 @@
 """Which backend, on which device: decided once, at start, and said.
 
 CUDA is torch's: packed in half precision, else padded. On the CPU an export is OpenVINO's, unless its verdict says
-that torch is faster on this kind of CPU and torch's weights are there; without an export it is torch, packed where it
-can be.
+that torch is faster on this kind of CPU and torch's weights are there, or both are timed now; without an export it is
+torch, packed where it can be.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from classifier_runtime import verdict
-from classifier_runtime.backends import convert_once, cuda
+from classifier_runtime.backends import convert_once, cuda, probe
 from classifier_runtime.backends.base import Backend
 from classifier_runtime.checkpoint import OPENVINO
 from classifier_runtime.errors import ModelRefused
@@ -42,6 +42,7 @@ class Wanted:
     :param device: `auto`, `cpu`, `cuda` or `cuda:N`
     :param backend: of `BACKENDS`; `torch` is packed where it can be
     :param cache_dir: where an export is kept that the first start makes, of a model that brings none
+    :param probe: time OpenVINO and torch now, whatever the verdict says
     """
 
     device: str = "auto"
@@ -49,6 +50,7 @@ class Wanted:
     backend: str = "auto"
     threads: int | None = None
     cache_dir: Path | None = None
+    probe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +121,16 @@ def _exported(spec: ModelSpec, wanted: Wanted) -> tuple[Path, str] | None:
         return None
     if wanted.backend == "openvino":
         return folder / OPENVINO, "asked for"
+    if spec.weights == "openvino" or find_spec("torch") is None:
+        return folder / OPENVINO, "an export is there"
+    if wanted.probe:
+        seconds = probe.timings(spec, folder / OPENVINO, wanted.threads)
+        return (folder / OPENVINO, "the faster one now") if probe.fastest(seconds) == "openvino" else None
     found = verdict.read(folder)
-    if found is not None and found.backend.startswith("torch") and spec.weights != "openvino":
-        if found.cpu == verdict.cpu_flags() and find_spec("torch") is not None:
+    if found is not None and found.backend.startswith("torch"):
+        if found.cpu == verdict.cpu_flags():
             return None
-        log.info("the verdict beside the export is of another CPU, or needs torch: OpenVINO is used")
+        log.info("the verdict beside the export is of another CPU: OpenVINO is used")
     return folder / OPENVINO, "an export is there"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from classifier_runtime.backends.openvino import OpenVino
 from classifier_runtime.backends.torch_padded import TorchPadded
 from classifier_runtime.core.job import Item
 from classifier_runtime.errors import ClassifierError, ModelRefused
-from classifier_runtime.families import SAME_ENDS
+from classifier_runtime.families import PIXELS_PER_TOKEN, SAME_ENDS
 from classifier_runtime.model import ModelSpec
 
 log = logging.getLogger(__name__)
@@ -56,11 +57,10 @@ def convert(spec: ModelSpec, file: Path) -> int:
             made = openvino.convert_model(_Logits(reference._model, names), example_input=example, input=shapes)  # noqa: SLF001
         for port, name in zip(made.inputs, names, strict=True):
             port.get_tensor().set_names({name})
-        # Weights stay float32: the file is larger, and the logits are the model's.
-        openvino.save_model(made, file, compress_to_fp16=False)
+        write(made, file)
         exported = OpenVino(spec, file)
         _compare(spec, reference, exported)
-    except ModelRefused:
+    except (ModelRefused, OSError):
         raise
     except Exception as error:  # tracing raises whatever the model's code does
         reason = str(error).strip().split("\n", 1)[0]
@@ -68,6 +68,17 @@ def convert(spec: ModelSpec, file: Path) -> int:
             f"{spec.path}: OpenVINO cannot convert this {spec.model_type} model, torch serves it ({reason})"
         ) from error
     return reference.classes
+
+
+def write(model: Any, file: Path, *, half: bool = False) -> None:
+    """:param half: weights that are float32 become float16: the file is smaller, and the logits are not the model's
+    :raises OSError: the disk is full, most likely; OpenVINO does not say
+    """
+    try:
+        openvino.save_model(model, file, compress_to_fp16=half)
+    except RuntimeError as error:
+        free = shutil.disk_usage(file.parent).free >> 20
+        raise OSError(f"{file} cannot be written, and {free} MiB are free there; make room ({error})") from error
 
 
 @contextmanager
@@ -121,8 +132,9 @@ def sample(spec: ModelSpec, lengths: Sequence[int]) -> list[Item]:
     """Random items, the same in every run: texts of these lengths, or as many images."""
     random = np.random.default_rng(0)
     if spec.task == "image-classification":
-        shape = (channels(spec), *image_size(spec))
-        return [Item({"pixel_values": random.standard_normal(shape, np.float32)}, 1) for _ in lengths]
+        height, width = image_size(spec)
+        shape, tokens = (channels(spec), height, width), max(height * width // PIXELS_PER_TOKEN, 1)
+        return [Item({"pixel_values": random.standard_normal(shape, np.float32)}, tokens) for _ in lengths]
     most = int(spec.config["vocab_size"])
     return [Item({"input_ids": random.integers(0, most, count)}, count) for count in lengths]
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from classifier_runtime.backends import budget, child
 from classifier_runtime.backends.base import Backend
+from classifier_runtime.core.batching import Cost, Turns
 from classifier_runtime.core.job import Item
 from classifier_runtime.errors import ClassifierError
 from classifier_runtime.families import PACKABLE
@@ -25,7 +25,6 @@ log = logging.getLogger(__name__)
 MARGIN: Final = 0.15
 # As texts are: the parameters of a log-normal that was fitted to reviews (mean 38 tokens, most below 128).
 MU, SIGMA, TEXTS = 3.47, 0.68, 32
-BUDGET: Final = 512
 ROUNDS: Final = 3
 
 
@@ -34,11 +33,11 @@ def timings(spec: ModelSpec, exported: Path, threads: int | None) -> dict[str, f
     rival = "torch-packed" if spec.model_type in PACKABLE and spec.task != "image-classification" else "torch-padded"
     found = {}
     for name in ("openvino", rival):
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as child:
-            try:
-                found[name] = child.submit(_measure, name, spec, exported, threads).result()
-            except (ClassifierError, OSError, RuntimeError) as error:
-                log.warning("%s cannot be timed: %s", name, error)
+        try:
+            found[name] = child.run(_measure, name, spec, exported, threads)
+        except (ClassifierError, OSError, RuntimeError) as error:
+            log.warning("%s cannot be timed: %s", name, error)
+    log.info("seconds by backend: %s", ", ".join(f"{name} {taken:.3f}" for name, taken in found.items()))
     return found
 
 
@@ -52,13 +51,15 @@ def fastest(seconds: Mapping[str, float]) -> str:
 
 
 def _measure(name: str, spec: ModelSpec, exported: Path, threads: int | None) -> float:
-    """One text at a time, and in batches sorted by length: the median of some rounds, after one that is not counted."""
+    """Each text alone, as an idle server computes it, and all of them as they come together when it is busy: the
+    median of some rounds, after one that is not counted. Alone they take longer, so that counts for more.
+    """
     from classifier_runtime.backends.openvino_convert import sample  # noqa: PLC0415 - imports torch
 
     backend = _load(name, spec, exported, threads)
     lengths = np.random.default_rng(7).lognormal(MU, SIGMA, TEXTS).astype(int)
     items = sample(spec, [int(count) for count in np.clip(lengths, 1, spec.max_tokens or 1)])
-    batches = [*([item] for item in items), *_batches(sorted(items, key=lambda item: item.tokens), backend.cost)]
+    batches = [*([item] for item in items), *_batches(items, backend.cost)]
     taken = []
     for _ in range(ROUNDS + 1):
         began = time.perf_counter()
@@ -79,13 +80,10 @@ def _load(name: str, spec: ModelSpec, exported: Path, threads: int | None) -> Ba
     return (TorchPacked if name == "torch-packed" else TorchPadded)(spec, threads=threads)
 
 
-def _batches(items: Sequence[Item], cost: Callable[[int, int, int], int]) -> list[list[Item]]:
-    """As the engine fills them, near enough: up to the budget, by length."""
-    made: list[list[Item]] = [[]]
+def _batches(items: Sequence[Item], cost: Cost) -> Iterator[list[Item]]:
+    """The engine's own, of requests that wait with an item each."""
+    turns: Turns[Item] = Turns()
     for item in items:
-        filled = [*made[-1], item]
-        if len(filled) > 1 and cost(len(filled), item.tokens, sum(one.tokens for one in filled)) > BUDGET:
-            made.append([item])
-        else:
-            made[-1] = filled
-    return made
+        turns.add(item, [item.tokens])
+    while taken := turns.take(budget.CPU, cost):
+        yield [waiting.request for waiting in taken]

@@ -15,7 +15,7 @@ import numpy as np
 import openvino
 from tokenizers import Tokenizer
 
-from classifier_runtime.backends import arrays
+from classifier_runtime.backends import arrays, openvino_convert
 from classifier_runtime.backends.openvino import OpenVino
 from classifier_runtime.core.job import Floats, Item
 from classifier_runtime.errors import ModelRefused
@@ -53,7 +53,7 @@ def quantize(spec: ModelSpec, file: Path, calibration: Path) -> dict[str, float]
         subset_size=half,
     )
     candidate = file.with_name("int8.xml")
-    openvino.save_model(made, candidate)
+    openvino_convert.write(made, candidate, half=True)
     before, after = OpenVino(spec, file), OpenVino(spec, candidate)
     same = [_same(spec, before.forward([item])[0], after.forward([item])[0]) for item in items[half:]]
     agreement = float(np.concatenate(same).mean())

@@ -13,6 +13,7 @@ from classifier_runtime.core.job import Classified, Floats, Instance, Item
 from classifier_runtime.core.labels import Labels
 from classifier_runtime.core.scoring import Problem
 from classifier_runtime.errors import InvalidRequest, TooLarge
+from classifier_runtime.families import PIXELS_PER_TOKEN
 from classifier_runtime.tasks import pictures
 from classifier_runtime.tasks.base import Encoded
 from classifier_runtime.tasks.classes import classified
@@ -33,8 +34,6 @@ _OF_TEXTS: Final[Mapping[str, str]] = dict.fromkeys(
     ),
     _REASON,
 )
-# A patch of 16 x 16, which most vision transformers have, is a token.
-_PIXELS_PER_TOKEN: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,4 +70,4 @@ class Images:
             values = self.pixels.array(pictures.opened(instance.image or b"", self.max_pixels), self.max_pixels)
         except (InvalidRequest, TooLarge) as error:
             raise type(error)(f"instance {place}: {error}") from None
-        return Item({"pixel_values": values}, max(values[0].size // _PIXELS_PER_TOKEN, 1))
+        return Item({"pixel_values": values}, max(values[0].size // PIXELS_PER_TOKEN, 1))

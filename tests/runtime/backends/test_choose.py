@@ -1,19 +1,18 @@
 from __future__ import annotations
 
 import dataclasses
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from classifier_runtime import verdict
-from classifier_runtime.backends import convert_once, cuda
+from classifier_runtime.backends import cuda, probe
 from classifier_runtime.backends.choose import Wanted, load
 from classifier_runtime.errors import ModelRefused
 from classifier_runtime.model import read
 from tests.runtime import exported, tiny
-from tests.runtime.backends.items import items, same, spec
+from tests.runtime.backends.items import spec
 
 CPU = Wanted(device="cpu", threads=1)
 
@@ -117,32 +116,19 @@ def test_half_precision_is_computed_in_if_asked_for_and_not_on_the_cpu_by_itself
     assert load(half, dataclasses.replace(CPU, dtype="half")).backend.dtype == "float16"  # type: ignore[attr-defined]
 
 
-def test_the_first_start_converts_and_the_next_one_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = dataclasses.replace(CPU, cache_dir=tmp_path)
-
-    first = load(spec("bert"), wanted)
-    monkeypatch.setattr(convert_once, "_export", None)
-    again = load(spec("bert"), wanted)
-
-    assert (first.backend.name, again.backend.name) == ("openvino", "openvino")
-    same(again.backend.forward(items("bert")), load(spec("bert"), CPU).backend.forward(items("bert")), 1e-4)
+def test_timed_at_the_start_the_faster_one_is_taken_whatever_the_verdict_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = read(exported.beside("bert", tmp_path / "m"))
+    for seconds, name in (({"openvino": 1.0, "torch-packed": 0.5}, "torch-packed"), ({"openvino": 1.0}, "openvino")):
+        monkeypatch.setattr(probe, "timings", lambda *_, seconds=seconds: seconds)
+        assert load(both, dataclasses.replace(CPU, probe=True)).backend.name == name
 
 
-def test_what_cannot_be_converted_is_torchs_and_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        convert_once, "ProcessPoolExecutor", lambda *_: ThreadPoolExecutor(1)
-    )  # without a child's torch
-    assert load(spec("gpt2"), dataclasses.replace(CPU, cache_dir=tmp_path)).backend.name == "torch-padded"
+def test_there_is_nothing_to_time_without_torchs_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "timings", None)
 
-    (refused,) = tmp_path.glob("*/refused.txt")
-    assert "OpenVINO cannot convert this gpt2 model" in refused.read_text()
-
-
-def test_nothing_is_converted_where_memory_is_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("classifier_runtime.container.memory_free", lambda: 1 << 29)
-
-    assert load(spec("bert"), dataclasses.replace(CPU, cache_dir=tmp_path)).backend.name == "torch-packed"
-    assert not list(tmp_path.iterdir())
+    assert load(read(exported.folder("bert")), dataclasses.replace(CPU, probe=True)).backend.name == "openvino"
 
 
 class Driver:

@@ -1,19 +1,21 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
+import os
 import random
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+import time
 from pathlib import Path
 
 import pytest
 
 from classifier_runtime import export as command
 from classifier_runtime import verdict
-from classifier_runtime.backends import probe, quantize
+from classifier_runtime.backends import child, openvino_convert, probe, quantize
 from classifier_runtime.backends.openvino import OpenVino
 from classifier_runtime.backends.torch_padded import TorchPadded
 from classifier_runtime.checkpoint import OPENVINO
@@ -21,7 +23,7 @@ from classifier_runtime.errors import ModelRefused
 from classifier_runtime.export import export
 from classifier_runtime.model import read
 from tests.runtime import exported, tiny
-from tests.runtime.backends.items import items, same, spec
+from tests.runtime.backends.items import items, of_ids, same, spec
 from tests.runtime.tiny_tokenizers import WORDS
 
 
@@ -33,7 +35,6 @@ def texts(count: int) -> list[str]:
 def test_a_server_that_starts_from_an_export_imports_no_torch() -> None:
     code = """
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import numpy as np
 from classifier_runtime.backends.choose import Wanted, load
@@ -116,8 +117,8 @@ def test_what_openvino_cannot_convert_is_refused_and_nothing_is_left(name: str, 
 
 
 def test_backends_are_timed_and_the_figures_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Threads in place of processes, which would each import torch; that a child can do it all, `test_choose` shows.
-    monkeypatch.setattr(probe, "ProcessPoolExecutor", lambda *_: ThreadPoolExecutor(1))
+    # Here, and not in processes, which would each import torch; that a child can do it all, `test_convert_once` shows.
+    monkeypatch.setattr(child, "run", lambda work, *args: work(*args))
 
     found = export(tiny.model("bert"), tmp_path, threads=1)
 
@@ -211,6 +212,63 @@ def test_an_export_is_whole_or_as_before(tmp_path: Path, monkeypatch: pytest.Mon
         export(tiny.model("bert"), tmp_path / "m", timed=False)
 
     assert {file.name: file.read_bytes() for file in (tmp_path / "m").iterdir()} == before
+
+
+def test_a_full_disk_is_told_of_and_is_not_the_models_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise RuntimeError("basic_ios::clear: iostream error")  # all that OpenVINO says of it
+
+    monkeypatch.setattr(openvino_convert.openvino, "save_model", full)
+
+    with pytest.raises(OSError, match=r"openvino_model.xml cannot be written, and \d+ MiB are free there; make room"):
+        export(tiny.model("bert"), tmp_path, timed=False)
+    assert not list(tmp_path.iterdir())
+    assert command.main([str(tiny.model("bert")), str(tmp_path)]) == 2
+
+
+def test_killed_between_two_files_an_export_is_no_model_rather_than_half_of_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(exported.folder("bert"), tmp_path / "m")
+    seen: list[set[str]] = []
+    replace = Path.replace
+
+    def watched(self: Path, to: Path) -> Path:
+        seen.append({file.name for file in to.parent.iterdir() if file.is_file()})
+        return replace(self, to)
+
+    monkeypatch.setattr(Path, "replace", watched)
+    export(tiny.model("bert"), tmp_path / "m", timed=False)
+
+    assert len(seen) == 6
+    assert not any(OPENVINO in names for names in seen[:-1])
+    assert [name in seen[-1] for name in (OPENVINO, "verdict.json")] == [True, False]
+
+
+def test_what_a_killed_export_left_is_swept_away_later(tmp_path: Path) -> None:
+    for name, age in (("old", 7 * 3600), ("new", 60)):
+        (tmp_path / f".export-{name}").mkdir()
+        os.utime(tmp_path / f".export-{name}", (time.time() - age,) * 2)
+
+    export(tiny.model("bert"), tmp_path, timed=False)
+
+    assert [file.name for file in tmp_path.glob(".export-*")] == [".export-new"]
+
+
+def test_the_engines_own_batches_are_timed() -> None:
+    sample = [of_ids([5] * length) for length in (10, 200, 12, 400, 11, 300)]
+
+    batches = list(probe._batches(sample, lambda items, longest, _: items * longest))
+
+    assert sorted(one.tokens for batch in batches for one in batch) == [10, 11, 12, 200, 300, 400]
+    assert [10, 11, 12] in [sorted(one.tokens for one in batch) for batch in batches]
+
+
+def test_images_are_timed_in_batches_of_as_many_as_the_engine_takes() -> None:
+    large = dataclasses.replace(spec("vit"), config={"image_size": 224}, path=tiny.model("bert"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(openvino_convert, "image_size", lambda _: (224, 224))
+        assert [one.tokens for one in openvino_convert.sample(large, [1, 1])] == [196, 196]
 
 
 def test_no_one_is_told_what_is_exported() -> None:

@@ -69,8 +69,8 @@ class Clock:
 def test_what_would_not_be_done_in_time_is_left_out_but_for_the_first() -> None:
     shapes = [Shape(1, 10), Shape(8, 10), Shape(1, 20), Shape(1, 30)]
 
-    assert Clock(pace=0.1).warm(shapes, 12) == shapes
-    assert Clock(pace=0.1).warm(shapes, 3) == [(1, 10), (1, 20)]
+    assert Clock(pace=0.1).warm(shapes, 20) == shapes
+    assert Clock(pace=0.1).warm(shapes, 3.5) == [(1, 10), (1, 20)]
     assert Clock(pace=9).warm(shapes, 3) == [(1, 10)]
     assert Clock(pace=1).warm([], 3) == []
 
