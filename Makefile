@@ -90,6 +90,11 @@ bench-webhook: setup ## The webhook's latency and throughput, beside KServe's ow
 bench-scale: setup ## One controller and 10,000 services with a model each: time, memory, calls and writes (ten minutes)
 	$(PY) -m tests.bench.scale $(ARGS)
 
+.PHONY: bench-runtime
+bench-runtime: setup-runtime ## The runtime beside KServe's server and other peers, with the same model (25 minutes)
+#| ARGS="--peers kserve,infinity-onnx --model minilm --cells c1,c64" does less; --soak asks 100,000 times
+	$(RUNTIME_PY) -m tests.runtime.bench $(ARGS)
+
 ##@ Ship it
 
 .PHONY: image

@@ -43,6 +43,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._answer: asyncio.Future[bytes] | None = None
         self._buffer = b""
+        self.lost = False
+        """Whether it cannot be asked any more."""
 
     @classmethod
     async def open(cls, url: str, tls: ssl.SSLContext | None) -> Self:
@@ -72,6 +74,7 @@ class Connection(asyncio.Protocol):
             self._buffer = b""
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(LoadError("the server closed the connection before its answer was whole"))
 

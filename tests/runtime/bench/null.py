@@ -156,21 +156,40 @@ def main(argv: Sequence[str]) -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_echo() if asked.serve == "echo" else _ours(asked.serve))
         return
-    with ExitStack() as stack:
-        urls = {kind: stack.enter_context(_started(kind)) for kind in asked.servers}
-        rates: dict[str, list[float]] = {kind: [] for kind in urls}
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            for turn in range(asked.rounds + 1):
-                for kind, url in urls.items():
-                    rate = runner.run(_rate(url, asked.connections, asked.seconds if turn else 0.5))
-                    if turn:  # the first is for warming up
-                        rates[kind].append(rate)
+    rates = compared(asked.servers, asked.connections, asked.rounds, asked.seconds)
     for kind, found in rates.items():
-        ratios = [one / other for one, other in zip(found, rates[asked.servers[0]], strict=True)]
+        ratios = _ratios(found, rates[asked.servers[0]])
         print(
             f"{kind:8} {statistics.median(found):8.0f} req/s (best {max(found):.0f})   "
             f"x {statistics.median(ratios):.2f} of {asked.servers[0]}"
         )
+
+
+def compared(
+    servers: Sequence[str] = SERVERS, connections: int = 16, rounds: int = 5, seconds: float = 2.0
+) -> dict[str, list[float]]:
+    """Requests a second of each, round by round."""
+    with ExitStack() as stack:
+        urls = {kind: stack.enter_context(_started(kind)) for kind in servers}
+        rates: dict[str, list[float]] = {kind: [] for kind in urls}
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            for turn in range(rounds + 1):
+                for kind, url in urls.items():
+                    rate = runner.run(_rate(url, connections, seconds if turn else 0.5))
+                    if turn:  # the first is for warming up
+                        rates[kind].append(rate)
+    return rates
+
+
+def over_kserve(rounds: int, seconds: float) -> tuple[dict[str, float], float]:
+    """Medians, and the median ratio of ours, all the way through, to KServe's."""
+    rates = compared(("engine", "front", "kserve"), rounds=rounds, seconds=seconds)
+    medians = {kind: statistics.median(found) for kind, found in rates.items()}
+    return medians, statistics.median(_ratios(rates["engine"], rates["kserve"]))
+
+
+def _ratios(found: Sequence[float], base: Sequence[float]) -> list[float]:
+    return [one / other for one, other in zip(found, base, strict=True)]
 
 
 if __name__ == "__main__":
