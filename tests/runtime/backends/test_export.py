@@ -218,7 +218,7 @@ def test_a_full_disk_is_told_of_and_is_not_the_models_fault(tmp_path: Path, monk
     def full(*_: object, **__: object) -> None:
         raise RuntimeError("basic_ios::clear: iostream error")  # all that OpenVINO says of it
 
-    monkeypatch.setattr(openvino_convert.openvino, "save_model", full)
+    monkeypatch.setattr("openvino.save_model", full)
 
     with pytest.raises(OSError, match=r"openvino_model.xml cannot be written, and \d+ MiB are free there; make room"):
         export(tiny.model("bert"), tmp_path, timed=False)
