@@ -31,9 +31,13 @@ help: ## Show this
 ##@ See it
 
 .PHONY: demo
-demo: setup ## A real Kubernetes with KServe and Pullsizer on this machine, and what it does there
-#| KEEP=1 leaves it running afterwards; `make cluster-down` ends it.
-	KEEP=$(KEEP) $(PY) -m tests.demo $(ARGS)
+demo: setup setup-runtime ## A real Kubernetes with KServe and Pullsizer on this machine, and what they do there
+#| The first run takes half an hour, see README. KEEP=1 leaves all of it running; `make cluster-down` ends it.
+	KEEP=$(KEEP) RUNTIME_PY=$(abspath $(RUNTIME_PY)) $(PY) -m tests.demo $(ARGS)
+
+.PHONY: models
+models: setup-runtime ## The two classifiers that the demo serves, trained on this machine: three minutes, once
+	$(RUNTIME_PY) -m tests.models minilm vit
 
 .PHONY: cluster cluster-down
 cluster: setup ## The same Kubernetes with KServe, in the background, for trying things

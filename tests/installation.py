@@ -13,7 +13,7 @@ import ssl
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -183,10 +183,15 @@ class Installation:
         return total
 
 
-def start_hub(plane: ControlPlane, latency: float = 0.0) -> str:
-    """The URL of the stub that stands for the Hub and for a web server; it lives and dies with the plane."""
+def start_hub(plane: ControlPlane, latency: float = 0.0, repositories: Mapping[str, Path] | None = None) -> str:
+    """The URL of the stub that stands for the Hub and for a web server; it lives and dies with the plane.
+
+    :param repositories: that it has beside its own, each of the shape of a folder
+    """
     port = plane.free_port()
     command = [sys.executable, "-m", "tests.stubs.hub", "--port", str(port), "--latency", str(latency)]
+    for name, folder in (repositories or {}).items():
+        command += ["--repository", name, str(folder)]
     plane.spawn("hub", command, PYTHONPATH=str(ROOT))
     plane.until(lambda: listens(port), 20, "the stub of the Hub listens (logs/hub.log)")
     return f"http://127.0.0.1:{port}"

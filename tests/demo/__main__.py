@@ -1,4 +1,6 @@
-"""`make demo`: a real Kubernetes with the real KServe, Pullsizer installed on it, five services, and what they got.
+"""`make demo`: a real Kubernetes with the real KServe, Pullsizer installed on it, services, and what they got.
+
+First five whose pulls are sized, then two classifiers that are also served, and asked.
 
 KEEP=1 leaves all of it running in the background.
 """
@@ -18,16 +20,13 @@ import yaml
 
 from tests.controlplane import ControlPlane, ControlPlaneError, versions
 from tests.controlplane.daemon import CHECKOUT, Daemon
-from tests.demo.report import Sized, render, sized
+from tests.demo import classifiers, local
+from tests.demo.pods import NAMESPACE, until_sized
+from tests.demo.report import render
 from tests.installation import Installation, start_hub
 
 SERVICES: Final = Path(__file__).with_name("services.yaml")
-NAMESPACE: Final = "demo"
 _SERVE: Final = "--serve"
-_LABELS: Final = {
-    "InferenceService": "serving.kserve.io/inferenceservice",
-    "LLMInferenceService": "app.kubernetes.io/name",
-}
 
 
 def main() -> int:
@@ -37,11 +36,12 @@ def main() -> int:
         if sys.argv[1:] == [_SERVE]:
             _serve()
             return 0
+        made = classifiers.models()
         if keep:
             return _detached()
         say(f"Starting Kubernetes {versions.KUBERNETES} with KServe {versions.KSERVE} on this machine.")
         with ControlPlane.create() as plane:
-            show(plane)
+            show(plane, made)
             say("Stopping everything. `KEEP=1 make demo` leaves it running for you to look around.")
     except ControlPlaneError as error:
         print(f"demo: {error}", file=sys.stderr)
@@ -54,10 +54,11 @@ def say(text: str) -> None:
     print(f"\n— {text}\n" if text.endswith(":") else f"— {text}", flush=True)
 
 
-def show(plane: ControlPlane) -> None:
-    """The demo itself, on a control plane that runs."""
+def show(plane: ControlPlane, made: classifiers.Models) -> list[local.Local]:
+    """The demo itself, on a control plane that runs; the model servers that it leaves running."""
     say("Installing Pullsizer from deploy/base; its two roles run beside the cluster, with their own ServiceAccounts.")
-    stub = start_hub(plane)
+    stub = start_hub(plane, repositories=made.repositories())
+    classifiers.install(plane)  # now, as KServe takes a moment to know of it
     policy = (
         "mode: Auto\n"
         "sources:\n"
@@ -72,7 +73,7 @@ def show(plane: ControlPlane) -> None:
     plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     plane.apply(services, f"--namespace={NAMESPACE}")
     say("What became of the container that pulls each model:")
-    print(render([_until_sized(plane, item) for item in services]), flush=True)
+    print(render([until_sized(plane, item)[0] for item in services]), flush=True)
     say("What Pullsizer knows (kubectl get mpull):")
     plane.until(lambda: len(_measured(plane)) >= len(services), 30, "every ModelPull is measured")
     print(plane.kubectl("get", "modelpulls", f"--namespace={NAMESPACE}"))
@@ -81,20 +82,28 @@ def show(plane: ControlPlane) -> None:
     for event in _events(plane):
         print(f"{event['type']:<8}{event['reason']:<18}{event['involvedObject']['name']:<15}{event['message']}")
     print(flush=True)
+    return _classifiers(plane, made)
 
 
-def _until_sized(plane: ControlPlane, service: dict[str, Any]) -> Sized:
-    title = f"{service['kind']} {service['metadata']['name']}"
-    found = plane.until(lambda: _pull(plane, service), 60, f"{title} is sized")
-    assert found is not None
-    return found
-
-
-def _pull(plane: ControlPlane, service: dict[str, Any]) -> Sized | None:
-    name = service["metadata"]["name"]
-    selector = f"--selector={_LABELS[service['kind']]}={name}"
-    found = plane.kubectl("get", "pods", f"--namespace={NAMESPACE}", selector, "--output=json")
-    return next(filter(None, (sized(name, pod) for pod in json.loads(found)["items"])), None)
+def _classifiers(plane: ControlPlane, made: classifiers.Models) -> list[local.Local]:
+    """Two services that are served, too."""
+    services = classifiers.services()
+    file = classifiers.SERVICES.relative_to(CHECKOUT)
+    say(f"Applying two classifiers for the runtime pullsizer-classifier ({file}); their pulls are sized as any:")
+    plane.apply(services, f"--namespace={NAMESPACE}")
+    pulls, pods = zip(*(until_sized(plane, item) for item in services), strict=True)
+    servers = [
+        local.start(plane, pull.service, pod, made.exported[pull.service])
+        for pull, pod in zip(pulls, pods, strict=True)
+    ]
+    print(render(list(pulls)), flush=True)
+    say("No kubelet starts containers here, so this machine does: as KServe wrote them, but for folder and address:")
+    for server in servers:
+        local.until_ready(plane, server)
+        print(f"{server.name:<11}{server.command}", flush=True)
+    say("Ids, as KServe's own server answers; and labels, where a request asks for them:")
+    classifiers.ask_all(servers, made)
+    return servers
 
 
 def _measured(plane: ControlPlane) -> list[dict[str, Any]]:
@@ -139,7 +148,7 @@ def _serve() -> None:
 
     So the pipe is in nobody's hands but ours, and its end is ours to make.
     """
-    daemon = Daemon()
+    made, daemon = classifiers.models(), Daemon()
     told = os.fdopen(os.dup(1), "w")
     with daemon.log.open("wb") as log:
         for stream in (1, 2):
@@ -147,8 +156,9 @@ def _serve() -> None:
     sys.stdout = sys.stderr = told
 
     def show_and_let_go(plane: ControlPlane) -> None:
-        show(plane)
-        print(_NEXT.substitute(kubeconfig=plane.kubeconfig, kubectl=plane.kubectl_path, namespace=NAMESPACE))
+        words = {server.name: f"{server.url}/ui" for server in show(plane, made)}
+        words |= {"kubeconfig": str(plane.kubeconfig), "kubectl": str(plane.kubectl_path), "namespace": NAMESPACE}
+        print(_NEXT.substitute(words))
         sys.stdout, sys.stderr = sys.__stdout__ or told, sys.__stderr__ or told
         told.close()
 
@@ -167,6 +177,8 @@ kubectl describe isvc ernie-28b -n $namespace
 kubectl explain mpull.status
 kubectl edit configmap pullsizer-config -n pullsizer-system     # try `mode: Off`
 kubectl annotate isvc ernie-28b -n $namespace pullsizer.dev/model-size=15gigs
+
+In a browser: $sentiment, to write about a film; $digits, to drop a picture of a digit
 
 The end: make cluster-down""")
 

@@ -40,8 +40,8 @@ def exported(name: str, *, int8: bool = False) -> Path:
     :raises NotMadeError: as `folder`
     """
     model = folder(name)
-    code = sorted((*_RUNTIME.glob("*.py"), *_RUNTIME.glob("backends/*.py")))
-    key = cache.key(model.name, cache.hash_files(*code), _versions(_EXPORTED_WITH), int8)
+    code = cache.hash_files(_RUNTIME / "export.py", *sorted(_RUNTIME.glob("backends/*.py")))
+    key = cache.key(model.name, code, _versions(_EXPORTED_WITH), int8)
     number = "int8" if int8 else "fp32"
 
     def make(part: Path) -> None:

@@ -31,11 +31,12 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, Self
 
 from aiohttp import web
 
-from tests.stubs.repository import SMALL, Shape, Storage, sha_of, shapes, siblings, tree
+from tests.stubs.repository import SMALL, Shape, Storage, sha_of, shape_of, shapes, siblings, tree
 
 TOKEN: Final = "hf_of_the_stub"
 RETRY_AFTER: Final = 7
@@ -232,7 +233,8 @@ async def _misbehave(request: web.Request, how: str) -> web.StreamResponse:
 
 
 async def _serve(arguments: argparse.Namespace) -> None:
-    async with HubStub(latency=arguments.latency, host=arguments.host, port=arguments.port) as hub:
+    models = shapes() | {repo: shape_of(Path(folder)) for repo, folder in arguments.repository}
+    async with HubStub(models, latency=arguments.latency, host=arguments.host, port=arguments.port) as hub:
         print(hub.url, flush=True)
         await asyncio.Event().wait()
 
@@ -242,6 +244,9 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0: any free one; the URL is printed")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
+    parser.add_argument(
+        "--repository", nargs=2, action="append", default=[], metavar=("NAME", "FOLDER"), help="of the folder's shape"
+    )
     asyncio.run(_serve(parser.parse_args()))
 
 

@@ -32,6 +32,12 @@ def shapes(path: Path = _MODELS) -> dict[str, Shape]:
     return {row["uri"].removeprefix("hf://"): Shape(row["bytes"], row["files"], row["largest"]) for row in rows}
 
 
+def shape_of(folder: Path) -> Shape:
+    """Of a model that is on this machine."""
+    found = [file.stat().st_size for file in folder.rglob("*") if file.is_file()]
+    return Shape(sum(found), len(found), max(found))
+
+
 def sizes(shape: Shape) -> list[int]:
     """Sizes of the files of a shape, that sum up to its bytes: weights as large as the largest, the rest small."""
     found = [shape.largest]
