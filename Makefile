@@ -15,6 +15,7 @@ RUNTIME_READY := $(RUNTIME_VENV)/.ready-for-the-runtime
 # The one place where the image is set is deploy/base/kustomization.yaml.
 VERSION := $(shell sed -n 's/^ *newTag: //p' deploy/base/kustomization.yaml)
 IMAGE ?= pullsizer:$(VERSION)
+RUNTIME_IMAGE ?= pullsizer-classifier:$(VERSION)
 
 .PHONY: help
 help: ## Show this
@@ -101,15 +102,28 @@ bench-runtime: setup-runtime ## The runtime beside KServe's server and other pee
 
 ##@ Ship it
 
+# One of these, whichever works here, builds an image: `$(call build,arguments)`.
+define build
+@for tool in docker podman buildah; do \
+  $$tool version >/dev/null 2>&1 || continue; \
+  echo "$$tool build $(1) ."; \
+  exec $$tool build $(1) .; \
+done; \
+echo "None of docker, podman and buildah works here; install or start one to build the image." >&2; exit 1
+endef
+
 .PHONY: image
 image: ## Build the operator's image with docker, podman or buildah, whichever works here
 #| IMAGE=registry.example.com/pullsizer:0.1.0 names it.
-	@for tool in docker podman buildah; do \
-	  $$tool version >/dev/null 2>&1 || continue; \
-	  echo "$$tool build --file Dockerfile.operator --tag $(IMAGE) ."; \
-	  exec $$tool build --file Dockerfile.operator --tag $(IMAGE) .; \
-	done; \
-	echo "None of docker, podman and buildah works here; install or start one to build the image." >&2; exit 1
+	$(call build,--file Dockerfile.operator --tag $(IMAGE))
+
+.PHONY: runtime-image runtime-image-torch runtime-image-openvino
+runtime-image: runtime-image-openvino runtime-image-torch ## The same for the runtime: two images, of which …-openvino has no torch
+#| RUNTIME_IMAGE=registry.example.com/pullsizer-classifier:0.1.0 names them; runtime-image-torch builds one.
+runtime-image-torch:
+	$(call build,--file Dockerfile.runtime --target torch --tag $(RUNTIME_IMAGE))
+runtime-image-openvino:
+	$(call build,--file Dockerfile.runtime --target openvino --tag $(RUNTIME_IMAGE)-openvino)
 
 .PHONY: install-yaml
 install-yaml: setup ## Render deploy/base to deploy/install.yaml

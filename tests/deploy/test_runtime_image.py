@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import tomllib
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -151,3 +154,27 @@ def test_the_component_s_image_has_the_version_of_the_operator_s() -> None:
     image = runtime["spec"]["containers"][0]["image"]
     assert image == f"pullsizer-classifier:{version}"
     assert f"-t {image} ." in DOCKERFILE.read_text()
+
+
+@pytest.mark.parametrize("engine", ["docker", "podman", "buildah"])
+def test_make_builds_both_targets_with_the_engine_that_is_there(engine: str, tmp_path: Path) -> None:
+    for name in ("docker", "podman", "buildah"):
+        fake = tmp_path / name
+        fake.write_text("#!/bin/sh\n" + ("true" if name == engine else "exit 1"))
+        fake.chmod(0o755)
+    done = subprocess.run(
+        ["make", "--silent", "runtime-image", "RUNTIME_IMAGE=r.example.com/c:1"],
+        cwd=ROOT,
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert sorted(done.stdout.splitlines()) == [
+        f"{engine} build --file Dockerfile.runtime --target openvino --tag r.example.com/c:1-openvino .",
+        f"{engine} build --file Dockerfile.runtime --target torch --tag r.example.com/c:1 .",
+    ]
+
+
+def test_both_targets_can_send_traces() -> None:
+    assert wanted("runtime-tracing") <= installed("openvino") & installed("torch")
