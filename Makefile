@@ -100,6 +100,10 @@ bench-runtime: setup-runtime ## The runtime beside KServe's server and other pee
 #| ARGS="--peers kserve,infinity-onnx --model minilm --cells c1,c64" does less; --soak asks 100,000 times
 	$(RUNTIME_PY) -m tests.runtime.bench $(ARGS)
 
+.PHONY: bench-gpu
+bench-gpu: setup-runtime ## BERT-base on this machine's GPU: texts a second and share of its peak, beside plain transformers
+	$(RUNTIME_PY) -m tests.runtime.bench.gpu $(ARGS)
+
 ##@ Ship it
 
 # One of these, whichever works here, builds an image: `$(call build,arguments)`.
