@@ -26,6 +26,10 @@ _CHARACTERS_PER_TOKEN: Final = 32
 # Tokens beyond the limit that must be there before the rest of a text is left out: with tokenizers that merge across
 # spaces, what stands behind a space can change the last few tokens before it.
 _MARGIN: Final = 16
+# So often each token of a long text may be computed, in windows that share it: with a stride one below the window's
+# length, a text of 250 kB would be 9 million tokens.
+_MOST_TIMES: Final = 4
+_FEW_TOKENS: Final = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +235,11 @@ class Tokenizer:
         if stride >= room:
             raise InvalidRequest(f"instance {place}: stride {stride} must be below {room}, the tokens of a window")
         starts = range(0, max(len(first) - stride, 1), room - stride)
+        if len(starts) * room > max(_MOST_TIMES * len(first), _FEW_TOKENS):
+            raise InvalidRequest(
+                f"instance {place}: with a stride of {stride} it would be read in {len(starts)} windows, which share most "
+                f"of their {room} tokens; lower it"
+            )
         return tuple(np.sort(np.concatenate([special, first[start : start + room]])) for start in starts)
 
     def _too_long(self, place: int, length: str) -> InvalidRequest:

@@ -11,7 +11,7 @@ from classifier_runtime.errors import InvalidRequest, TooLarge
 
 # The formats of photographs and of the web. Of the others that Pillow opens, some start programs (EPS), and each is one
 # more parser of what strangers send.
-FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO", "AVIF")
+FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 # A phone's 50 megapixels; decoded, they are 150 MB.
 MAX_PIXELS: Final = 50_000_000
 PILLOWS_LIMIT: Final = 89_478_485

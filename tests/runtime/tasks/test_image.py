@@ -53,6 +53,8 @@ MODES += [
     ("P", "GIF"),
     ("RGB", "BMP"),
     ("F", "TIFF"),
+    ("RGB", "AVIF"),
+    ("RGB", "MPO"),  # a JPEG with a second view in it, as phones take them
 ]
 
 
@@ -102,7 +104,7 @@ def test_thirty_thousand_pixels_wide_is_an_image_like_others() -> None:
     same(shape(found), theirs("vit", sent))
 
 
-def _claims(width: int, height: int) -> bytes:
+def claims(width: int, height: int) -> bytes:
     """A PNG of a few bytes that says it is that large."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
 
@@ -115,7 +117,7 @@ def _claims(width: int, height: int) -> bytes:
 @pytest.mark.parametrize("size", [(8000, 8000), (12_000, 10_000), (30_000, 30_000), (2**31 - 1, 2**31 - 1)])
 def test_a_bomb_is_refused_before_it_is_decoded(size: tuple[int, int]) -> None:
     with pytest.raises(TooLarge, match=r"instance 0: the image has .* pixels; send at most 50000000"):
-        task("vit").encode(images(_claims(*size)))
+        task("vit").encode(images(claims(*size)))
 
 
 def test_how_many_pixels_an_image_may_have_can_be_told() -> None:
@@ -137,7 +139,7 @@ def test_an_image_that_was_cut_off_is_refused_and_says_so(kind: str, part: float
     "sent", [b"", b"hello", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", b"\x89PNG\r\n\x1a\n"]
 )
 def test_what_is_no_image_is_refused(sent: bytes) -> None:
-    with pytest.raises(InvalidRequest, match=r"instance 0: (not an image; send one of JPEG|the image is damaged)"):
+    with pytest.raises(InvalidRequest, match="instance 0: not an image; send one of JPEG, PNG"):
         task("vit").encode(images(sent))
 
 

@@ -119,6 +119,14 @@ def test_a_stride_that_goes_nowhere_is_refused() -> None:
         tokenizer.locate([Text("Paris", stride=126)])
 
 
+def test_a_stride_that_computes_a_long_text_again_and_again_is_refused() -> None:
+    tokenizer: Any = task("bert-token").tokenizer  # type: ignore[attr-defined] # all but images have one
+    for stride, length in ((125, 100), (94, 20_000)):
+        assert tokenizer.locate([Text("good " * length, stride=stride)])
+    with pytest.raises(InvalidRequest, match="with a stride of 125 it would be read in 1875 windows"):
+        tokenizer.locate([Text("good " * 2000, stride=125)])
+
+
 @given(st.text(st.characters(), max_size=20))
 @example("a\ud800b")
 def test_lone_surrogates_are_replaced_one_for_one(text: str) -> None:
