@@ -40,24 +40,28 @@ def python() -> Path:
 
 
 def start(plane: ControlPlane, name: str, pod: Mapping[str, Any], model: Path) -> Local:
-    """Starts the pod's model server. It lives and dies with the plane; `until_ready` waits for it.
-
-    Command and arguments are the container's, and the image's where it has none. Of its own are only the model's
-    folder, and the address: on this machine's loopback, with ports that are free.
-    """
+    """Starts the pod's model server. It lives and dies with the plane; `until_ready` waits for it."""
     container = next(item for item in pod["spec"]["containers"] if item["name"] == "kserve-container")
-    http, grpc = plane.free_port(), plane.free_port()
-    mounted = [argument for argument in container["args"] if not argument.startswith("--model_dir=")]
-    address = [f"--host={HOST}", f"--http_port={http}", f"--grpc_port={grpc}"]
-    command = [*(container.get("command") or entrypoint()), *mounted, f"--model_dir={model}", *address]
+    http = plane.free_port()
+    words = command(container, model, http, plane.free_port())
     environment = {item["name"]: item["value"] for item in container.get("env", ()) if "value" in item}
-    argv = [str(python()) if word == "python" else word for word in command]
+    argv = [str(python()) if word == "python" else word for word in words]
     # Not as a process that gets time to finish at the end: of what is shown, nothing is lost.
     process = plane.processes.start(name, argv, environment | {"PYTHONPATH": str(CHECKOUT / "runtime")})
     url = f"http://{HOST}:{http}"
     probe = container["startupProbe"]["httpGet"]["path"]
     process.ready = lambda: plane.answers(url + probe)
-    return Local(name, url, shlex.join(command))
+    return Local(name, url, shlex.join(words))
+
+
+def command(container: Mapping[str, Any], model: Path, http: int, grpc: int) -> list[str]:
+    """As a kubelet would start it: the container's, and the image's where it has none; the arguments are KServe's.
+
+    Replaced are only the model's folder, and the address: on this machine's loopback, with ports that are free.
+    """
+    arguments = [argument for argument in container["args"] if not argument.startswith("--model_dir=")]
+    address = [f"--host={HOST}", f"--http_port={http}", f"--grpc_port={grpc}"]
+    return [*(container.get("command") or entrypoint()), *arguments, f"--model_dir={model}", *address]
 
 
 def until_ready(plane: ControlPlane, server: Local) -> None:

@@ -29,7 +29,7 @@ def folder(name: str) -> Path:
     :raises NotMadeError: what it is made of cannot be had, or it does worse than it should
     """
     recipe = RECIPES[name]
-    return _kept(f"{name}-{_key(recipe)}", f"making {recipe.what}", recipe.takes, lambda part: _make(recipe, part))
+    return _kept(name, _key(recipe), f"making {recipe.what}", recipe.takes, lambda part: _make(recipe, part))
 
 
 def exported(name: str, *, int8: bool = False) -> Path:
@@ -50,7 +50,7 @@ def exported(name: str, *, int8: bool = False) -> Path:
         export(model, part, int8=int8, calibration=model / CALIBRATION if int8 else None, timed=False)
 
     takes = "a minute" if int8 else "a quarter of a minute"
-    return _kept(f"{name}-{number}-{key}", f"exporting {name} for OpenVINO, {number}", takes, make)
+    return _kept(f"{name}-{number}", key, f"exporting {name} for OpenVINO, {number}", takes, make)
 
 
 def say(line: str) -> None:
@@ -67,9 +67,9 @@ def _versions(packages: tuple[str, ...]) -> dict[str, str]:
     return {package: version(package) for package in packages}
 
 
-def _kept(name: str, doing: str, takes: str, make: Callable[[Path], None]) -> Path:
-    """The entry of this name. It comes to be whole or not at all, and a second process waits for the first."""
-    kept = cache.root("models") / name
+def _kept(name: str, key: str, doing: str, takes: str, make: Callable[[Path], None]) -> Path:
+    """The entry of this key. It comes to be whole or not at all, and a second process waits for the first."""
+    kept = cache.root("models") / f"{name}-{key}"
     with cache.locked(name, "models"):
         if not kept.exists():
             say(f"{doing}, once, about {takes} on two cores…")
@@ -86,12 +86,18 @@ def _kept(name: str, doing: str, takes: str, make: Callable[[Path], None]) -> Pa
     return cache.used(kept)
 
 
-def _make(recipe: Recipe, part: Path) -> None:
+def maker(recipe: Recipe) -> Callable[[Path], dict[str, Any]]:
+    """What writes the model to a folder and returns what it measured; imported only where one is to be made."""
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # a second one, of saving
+    logging.disable_progress_bar()  # of saving; how far the training is, is told by us
+    make: Callable[[Path], dict[str, Any]] = importlib.import_module(f"tests.models.{recipe.module}").make
+    return make
+
+
+def _make(recipe: Recipe, part: Path) -> None:
     began, began_cpu = time.monotonic(), time.process_time()
-    measured: dict[str, Any] = importlib.import_module(f"tests.models.{recipe.module}").make(part)
+    measured = maker(recipe)(part)
     made = {
         **measured,
         "least_accuracy": recipe.least,
