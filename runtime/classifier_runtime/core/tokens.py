@@ -237,8 +237,8 @@ class Tokenizer:
         starts = range(0, max(len(first) - stride, 1), room - stride)
         if len(starts) * room > max(_MOST_TIMES * len(first), _FEW_TOKENS):
             raise InvalidRequest(
-                f"instance {place}: with a stride of {stride} it would be read in {len(starts)} windows, which share most "
-                f"of their {room} tokens; lower it"
+                f"instance {place}: with a stride of {stride} it would be read in {len(starts)} windows, which share "
+                f"most of their {room} tokens; lower it"
             )
         return tuple(np.sort(np.concatenate([special, first[start : start + room]])) for start in starts)
 

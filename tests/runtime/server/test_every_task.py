@@ -25,7 +25,12 @@ from tests.runtime.tasks.test_image import claims, file, picture
 __all__ = ["carrier"]
 
 Serve = Callable[[str], Awaitable[Client]]
-WORDS = {"bert": "good film", "nli": "good film", "bert-token": "Angela lives in Berlin", "vit": file(picture())}
+GOOD: dict[str, str | bytes] = {
+    "bert": "good film",
+    "nli": "good film",
+    "bert-token": "Angela lives in Berlin",
+    "vit": file(picture()),
+}
 
 
 @cache
@@ -77,10 +82,10 @@ async def test_options_of_other_tasks_are_refused(
     serve: Serve, carrier: Carrier, name: str, options: dict[str, Any], sentence: str
 ) -> None:
     client = await serve(name)
-    status, said = await carrier(client, [WORDS[name]], options, "model")
+    status, said = await carrier(client, [GOOD[name]], options, "model")
     assert status == 400, said
     assert sentence in said
-    assert (await carrier(client, [WORDS[name]], {}, "model"))[0] == 200
+    assert (await carrier(client, [GOOD[name]], {}, "model"))[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -128,7 +133,7 @@ async def test_images_of_every_kind_are_classified_or_refused(
     serve: Serve, carrier: Carrier, image: bytes, refusal: tuple[int, str] | None
 ) -> None:
     client = await serve("vit")
-    good = WORDS["vit"]
+    good = GOOD["vit"]
     (status, said), *others = await asyncio.gather(
         carrier(client, [good, image], {}, "model"), *[ALL["V2, binary"](client, [good], {}, "model") for _ in range(3)]
     )
@@ -154,8 +159,8 @@ async def test_logits_that_are_no_numbers_are_an_error_of_the_request(
         return rows
 
     monkeypatch.setattr(loaded(name).backend, "forward", broken)
-    status, said = await carrier(client, [WORDS[name]], {}, "model")
+    status, said = await carrier(client, [GOOD[name]], {}, "model")
     assert status == 500
     assert "instance 0: the model gave logits that are not numbers" in said
     monkeypatch.setattr(loaded(name).backend, "forward", forward)
-    assert (await carrier(client, [WORDS[name]], {}, "model"))[0] == 200
+    assert (await carrier(client, [GOOD[name]], {}, "model"))[0] == 200
