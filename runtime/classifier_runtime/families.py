@@ -23,6 +23,8 @@ MORE_THAN_TEXT: Final = _types("""
     bros data2vec-audio hubert layoutlm layoutlmv2 layoutlmv3 lilt luke markuplm sew tapas unispeech unispeech-sat
     wav2vec2 wav2vec2-bert wav2vec2-conformer wavlm whisper
 """)
+# Of those whose config.json does not say how many types there are: XLNet has no table of them, it compares them.
+TYPES: Final = {"xlnet": 4}
 # They classify by the last place of the sequence, so that padding must come before the text.
 PAD_LEFT: Final = _types("xlnet")
 # They classify by an end-of-text token of each text, and want as many in each text of a batch.

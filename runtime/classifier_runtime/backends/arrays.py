@@ -8,6 +8,7 @@ import numpy as np
 
 from classifier_runtime.core.job import Floats, Ints, Item
 from classifier_runtime.errors import ModelFailed
+from classifier_runtime.families import TYPES
 from classifier_runtime.model import ModelSpec
 
 
@@ -32,7 +33,7 @@ def check(spec: ModelSpec, items: Sequence[Item]) -> None:
             raise ModelFailed(
                 f"the tokenizer gives id {ids.max()}, and the model has {vocabulary}: they do not belong together"
             )
-        kinds = spec.config.get("type_vocab_size", 2)
+        kinds = spec.config.get("type_vocab_size", TYPES.get(spec.model_type, 2))
         types = item.arrays.get("token_type_ids") if "token_type_ids" in spec.input_names else None
         if types is not None and not 0 <= types.min() <= types.max() < kinds:
             raise ModelFailed(f"the tokenizer gives type {types.max()}, and the model has {kinds} types")

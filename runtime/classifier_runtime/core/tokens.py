@@ -79,13 +79,28 @@ class Located:
     windows: tuple[Ints, ...]
 
 
-def padded(one: Located, missing: int, pad_id: int, *, left: bool) -> Located:
-    """With so many more tokens, as KServe's tokenizers pad: of type 0, and nowhere in the text.
+@dataclass(frozen=True, slots=True)
+class Padding:
+    """What a model's texts are filled up with, to be as long as others.
+
+    :param left: it comes before the text
+    """
+
+    id: int
+    left: bool
+
+    def sides(self, missing: int) -> tuple[int, int]:
+        """Before the text, and behind it."""
+        return (missing, 0) if self.left else (0, missing)
+
+
+def padded(one: Located, missing: int, padding: Padding) -> Located:
+    """With so many more tokens as transformers pads: of type 0, special ones, and nowhere in the text.
 
     :param one: in one window
     """
-    sides = (missing, 0) if left else (0, missing)
-    ids = np.pad(one.tokens.ids, sides, constant_values=pad_id)
+    sides = padding.sides(missing)
+    ids = np.pad(one.tokens.ids, sides, constant_values=padding.id)
     return Located(
         Encoded(ids, np.pad(one.tokens.types, sides), one.tokens.cut),
         np.pad(one.offsets, (sides, (0, 0))),

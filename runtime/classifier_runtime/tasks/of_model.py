@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from classifier_runtime.core import tokenizer_files
+from classifier_runtime.core.tokens import Padding
 from classifier_runtime.model import ModelSpec
 from classifier_runtime.tasks import pixels
 from classifier_runtime.tasks.base import Task
@@ -24,5 +25,6 @@ def task_of(spec: ModelSpec, max_pixels: int = MAX_PIXELS) -> Task[Any]:
         return Images(pixels.read(spec.preprocessor), spec.labels, spec.problem, max_pixels)
     tokenizer = tokenizer_files.load(spec.tokenizer, spec.max_tokens)
     if spec.task == "token-classification":
-        return TokensOfTexts(tokenizer, spec.labels, spec.input_names, spec.pad_id or 0, spec.pad_left)
+        padding = Padding(spec.pad_id or 0, left=spec.pad_left)
+        return TokensOfTexts(tokenizer, spec.labels, spec.input_names, padding)
     return Sequences(tokenizer, spec.labels, spec.problem, spec.input_names)

@@ -13,7 +13,7 @@ from classifier_runtime.core.job import Floats, Instance, Ints, Item, Tagged, To
 from classifier_runtime.core.labels import Labels
 from classifier_runtime.core.options import Options
 from classifier_runtime.core.tokens import Encoded as Tokens
-from classifier_runtime.core.tokens import Located, Text, Tokenizer, clean, padded
+from classifier_runtime.core.tokens import Located, Padding, Text, Tokenizer, clean, padded
 from classifier_runtime.errors import InvalidRequest
 from classifier_runtime.tasks.base import Encoded
 from classifier_runtime.tasks.entities import Entities
@@ -42,15 +42,12 @@ class TokensOfTexts:
     padded here, and computed so. What has labels is computed without.
 
     :param input_names: the arrays that the model wants
-    :param pad_id: of input_ids
-    :param pad_left: padding comes before the text
     """
 
     tokenizer: Tokenizer
     labels: Labels
     input_names: Sequence[str]
-    pad_id: int
-    pad_left: bool
+    padding: Padding
 
     name = "token-classification"
 
@@ -75,11 +72,12 @@ class TokensOfTexts:
         kept: list[Kept] = []
         for text, one, wanted in zip(texts, located, basic, strict=True):
             missing = longest - len(one.special) if wanted else 0
-            found = padded(one, missing, self.pad_id, left=self.pad_left) if missing else one
+            found = padded(one, missing, self.padding) if missing else one
             for window in found.windows:
                 inputs = arrays(_window(found, window), self.input_names)
                 if missing:
-                    inputs["attention_mask"] = _mask(len(window), missing, left=self.pad_left)
+                    of_text = np.ones(len(window) - missing, np.int64)
+                    inputs["attention_mask"] = np.pad(of_text, self.padding.sides(missing))
                 items.append(Item(inputs, len(window)))
             kept.append(Kept(text.text, found))
         return Encoded(items, kept, sum(one.tokens.cut for one in located))
@@ -152,13 +150,6 @@ def _text(instance: Instance) -> Text:
 def _window(located: Located, places: Ints) -> Tokens:
     tokens = located.tokens
     return tokens if len(located.windows) == 1 else Tokens(tokens.ids[places], tokens.types[places], cut=False)
-
-
-def _mask(length: int, missing: int, *, left: bool) -> Ints:
-    """[length] which of the places are the text's."""
-    mask = np.ones(length, np.int64)
-    mask[slice(None, missing) if left else slice(length - missing, None)] = 0
-    return mask
 
 
 def _joined(located: Located, windows: Sequence[Floats]) -> Floats:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from classifier_runtime.core.job import Floats, Instance, Tagged, Token
 from classifier_runtime.core.labels import Labels
+from classifier_runtime.core.tokens import Padding
 from classifier_runtime.errors import InvalidRequest, ModelFailed
 from classifier_runtime.tasks.token import TokensOfTexts
 from tests.runtime import tiny
@@ -152,11 +153,11 @@ def test_basic_answers_of_a_request_are_of_one_length_with_what_the_model_says_o
 
 def test_padding_stands_before_the_text_where_the_model_wants_it_there() -> None:
     short, long = texts("Paris", TEXTS[0])
-    used = replace(token_task("bert-token"), pad_left=True)
+    used = replace(token_task("bert-token"), padding=Padding(7, left=True))
     items = used.encode([short, long]).items
     missing = items[1].tokens - 3
     assert items[0].arrays["attention_mask"].tolist() == [0] * missing + [1] * 3
-    assert items[0].arrays["input_ids"][:missing].tolist() == [used.pad_id] * missing
+    assert items[0].arrays["input_ids"][:missing].tolist() == [7] * missing
     assert "attention_mask" not in items[1].arrays
 
 
