@@ -21,8 +21,11 @@ log = logging.getLogger(__name__)
 def main(argv: Sequence[str]) -> int:
     logs.configure("INFO")
     if argv[:1] == ["export"]:
-        from classifier_runtime import export  # noqa: PLC0415 - torch, which a server may be without
-
+        try:
+            from classifier_runtime import export  # noqa: PLC0415 - torch, which a server may be without
+        except ImportError as error:
+            log.critical("export needs %s, which is not installed; use the image with torch", error.name)
+            return 2
         return export.main(argv[1:])
     try:
         settings, warnings = flags.read(argv, os.environ)

@@ -139,8 +139,10 @@ def sweep(folder: Path) -> None:
 
 
 def _quantize(spec: ModelSpec, file: Path, calibration: Path) -> dict[str, float]:
-    from classifier_runtime.backends import quantize  # noqa: PLC0415 - nncf takes seconds, and only int8 needs it
-
+    try:
+        from classifier_runtime.backends import quantize  # noqa: PLC0415 - nncf takes seconds, and only int8 needs it
+    except ImportError as error:
+        raise ModelRefused(f"--int8 needs {error.name}, which is not installed; use the image with torch") from error
     return quantize.quantize(spec, file, calibration)
 
 

@@ -203,6 +203,34 @@ def test_the_command_says_what_was_wrong(
     assert "--calibration" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("missing", "argv", "says"),
+    [
+        ("torch", ["m", "out"], "export needs torch, which is not installed; use the image with torch"),
+        ("nncf", ["MODEL", "OUT", "--int8", "--calibration", "x"], "--int8 needs nncf, which is not installed"),
+    ],
+)
+def test_an_image_that_cannot_export_says_so(missing: str, argv: list[str], says: str, tmp_path: Path) -> None:
+    places = {"MODEL": str(tiny.model("bert")), "OUT": str(tmp_path)}
+    code = f"""
+import sys
+sys.modules[{missing!r}] = None
+from classifier_runtime.__main__ import main
+sys.exit(main(["export", *{[places.get(word, word) for word in argv]!r}]))
+"""
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    )
+
+    assert done.returncode == 2
+    assert says in done.stderr
+
+
 def test_an_export_is_whole_or_as_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(exported.folder("bert"), tmp_path / "m")
     before = {file.name: file.read_bytes() for file in (tmp_path / "m").iterdir()}
