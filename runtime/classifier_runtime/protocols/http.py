@@ -75,7 +75,7 @@ class Router:
 
     def __init__(self, model: str, routes: Iterable[Route]) -> None:
         self._model = model
-        self._routes = [(route, _pattern(route.path)) for route in routes]
+        self._routes = [(route, _pattern(route.path, model)) for route in routes]
         self.find = lru_cache(maxsize=256)(self._find)
 
     def _find(self, method: str, target: str) -> tuple[Route, Mapping[str, str]]:
@@ -107,14 +107,14 @@ class Router:
         raise NoSuchPath("there is nothing at this path")
 
 
-# A model may have a slash in its name, and nothing else: with two such parts, matching a long path takes its square.
-_PARTS: Final = {"model": ".+?", "version": "[^/]+"}
+def _pattern(path: str, model: str) -> re.Pattern[str]:
+    """A trailing slash is no difference: the Open Inference Protocol's own description writes `/v2/`.
 
-
-def _pattern(path: str) -> re.Pattern[str]:
-    """A trailing slash is no difference: the Open Inference Protocol's own description writes `/v2/`."""
+    :param model: the served one's name, in which a slash may be
+    """
+    named = {"model": f"{re.escape(model)}|[^/]+", "version": "[^/]+"}
     parts = re.split(r"{(\w+)}", path.rstrip("/"))
     return re.compile(
-        "".join(f"(?P<{part}>{_PARTS[part]})" if odd % 2 else re.escape(part) for odd, part in enumerate(parts)) + "/?",
+        "".join(f"(?P<{part}>{named[part]})" if odd % 2 else re.escape(part) for odd, part in enumerate(parts)) + "/?",
         re.DOTALL,
     )

@@ -42,6 +42,10 @@ def routes(serving: Serving) -> Iterator[Route]:
         _check(request, serving)
         return await _infer(serving, request)
 
+    async def index(_: Request) -> Response:
+        state = {"state": "READY"} if serving.ready else {"state": "UNAVAILABLE", "reason": str(serving.not_ready())}
+        return Response(orjson.dumps([{"name": serving.name, "version": v2_metadata.VERSION, **state}]))
+
     async def load(_: Request) -> Response:
         if not serving.ready:
             raise serving.not_ready()
@@ -56,6 +60,7 @@ def routes(serving: Serving) -> Iterator[Route]:
         yield Route("POST", f"{path}/infer", inference, "v2")
         yield Route("GET", f"{path}/ready", ready)
         yield Route("GET", path, model)
+    yield Route("POST", "/v2/repository/index", index)
     yield Route("POST", "/v2/repository/models/{model}/load", load)
     yield Route("POST", "/v2/repository/models/{model}/unload", unload)
 

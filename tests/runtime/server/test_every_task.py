@@ -3,59 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from functools import cache
 from io import BytesIO
 from typing import Any
 
-import aiohttp
 import numpy as np
 import pytest
 from PIL import Image
 
-from classifier_runtime import loading
-from classifier_runtime.server import Loaded, Server
-from classifier_runtime.settings import Settings
-from tests.runtime import tiny
 from tests.runtime.server.carriers import ALL, Carrier
-from tests.runtime.server.conftest import Client
 from tests.runtime.server.test_every_protocol import carrier, expected
+from tests.runtime.server.tiny_servers import Serve, loaded, serve
 from tests.runtime.tasks.test_image import claims, file, picture
 
-__all__ = ["carrier"]
+__all__ = ["carrier", "serve"]
 
-Serve = Callable[[str], Awaitable[Client]]
 GOOD: dict[str, str | bytes] = {
     "bert": "good film",
     "nli": "good film",
     "bert-token": "Angela lives in Berlin",
     "vit": file(picture()),
 }
-
-
-@cache
-def loaded(name: str) -> Loaded:
-    return loading.load(Settings(model_dir=tiny.model(name), device="cpu", backend="torch-padded", threads=1))
-
-
-@pytest.fixture
-async def serve() -> AsyncIterator[Serve]:
-    """A server of a tiny model."""
-    servers: list[Server] = []
-    async with aiohttp.ClientSession() as session:
-
-        async def make(name: str) -> Client:
-            server = Server(
-                Settings(host="127.0.0.1", http_port=0, grpc_port=0, drain_seconds=0), lambda _: loaded(name)
-            )
-            servers.append(server)
-            await server.start()
-            await server.load()
-            return Client(server, session)
-
-        yield make
-    for server in servers:
-        await server.close()
 
 
 @pytest.mark.parametrize(

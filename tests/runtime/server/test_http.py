@@ -70,9 +70,9 @@ def chunked(*chunks: bytes) -> bytes:
         (post(target=b"/v1/models/m%6fdel%3Apredict"), b"200", ANSWER),
         (post(target=b"/v1/models/mo%00del:predict"), b"404", b"does not exist"),
         (post(target=b"/v1/models/%zz%ff:predict"), b"404", b"does not exist"),
-        (post(target=b"/v1/models/a/b:predict"), b"404", b"Model with name a/b does not exist"),
+        (post(target=b"/v1/models/a/b:predict"), b"404", b"there is nothing at this path"),
         (post(target=b"/v1/models/:predict"), b"404", b"there is nothing at this path"),
-        (post(target=b"/v1/models/model%2F..%2Fmodel:predict"), b"404", b"does not exist"),
+        (post(target=b"/v1/models/model%2F..%2Fmodel:predict"), b"404", b"there is nothing at this path"),
         (post(target=b"/v2/models/" + b"/versions/x" * 700), b"404", b"there is nothing at this path"),
         (chunked(GOOD), b"200", ANSWER),
         (chunked(*[GOOD[at : at + 1] for at in range(len(GOOD))]), b"200", ANSWER),
@@ -113,6 +113,12 @@ async def test_whatever_is_sent_has_an_answer(client: Client, sent: bytes, statu
     assert line.split()[1] == status, (line, found)
     assert body in found
     assert await client.predict("1 2 -1") == [1]
+
+
+async def test_a_model_may_have_a_slash_in_its_name(start: Start) -> None:
+    client = await start(model_name="org/model")
+    for path in ("/v1/models/org/model:predict", "/v1/models/org%2Fmodel:predict"):
+        assert (await raw(client, post(target=path.encode())))[2] == ANSWER
 
 
 async def test_a_head_is_a_get_without_its_body(client: Client) -> None:
