@@ -49,7 +49,8 @@ def held(config: Mapping[str, Any], longest: int, free: int | None) -> int | Non
 
     Of a token are kept at once, in one layer: what comes in and goes out of attention and its norms, 8 times the hidden
     size; what the feed-forward layer makes of it, before and after its activation; and where attention is not fused,
-    its scores to every other token.
+    its scores to every other token. Measured with MiniLM, of which it is fused: 24 KiB by OpenVINO and by torch, as
+    computed without the scores.
 
     :param config: the model's config.json
     """

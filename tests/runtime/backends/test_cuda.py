@@ -120,9 +120,9 @@ def shares() -> Iterator[float]:
     import torch
 
     torch.cuda.empty_cache()
-    total = torch.cuda.get_device_properties(0).total_memory
+    taken, total = torch.cuda.memory_reserved(), torch.cuda.get_device_properties(0).total_memory
     for more in range(200):
-        yield (torch.cuda.memory_reserved() + more * (1 << 21)) / total
+        yield (taken + more * (1 << 21)) / total
 
 
 def only_half_fits(backend: TorchPadded, many: Sequence[Item], share: float) -> bool:
