@@ -56,6 +56,8 @@ class Connection(asyncio.Protocol):
     async def ask(self, data: bytes) -> bytes:
         """The whole answer: status line, headers and body."""
         assert self._transport is not None
+        if self.lost:
+            raise LoadError("the server has closed the connection")
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(data)
         return await self._answer

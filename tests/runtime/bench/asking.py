@@ -19,6 +19,8 @@ from tests.runtime.bench.subjects import Subject
 
 PROBE_SECONDS: Final = 0.05
 TIMEOUT_SECONDS: Final = 60.0
+_HEAD: Final = 1024
+"""Bytes of an answer in which its headers are."""
 _AFTER_ERROR_SECONDS: Final = 0.05
 """A server that fails at once would be asked thousands of times a second."""
 
@@ -159,10 +161,14 @@ class Line:
         if self._open is None or self._open.lost:
             self._open = await Connection.open(self._url, None)
         try:
-            return await asyncio.wait_for(self._open.ask(data), TIMEOUT_SECONDS)
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                answer = await self._open.ask(data)
         except (LoadError, TimeoutError, asyncio.CancelledError):
             self.close()
             raise
+        if b"\r\nconnection: close\r\n" in answer[:_HEAD].lower():
+            self.close()
+        return answer
 
     def close(self) -> None:
         if self._open is not None:

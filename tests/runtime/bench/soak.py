@@ -143,7 +143,7 @@ async def _soak(target: Target, count: int) -> Outcome:
                     if status not in (kind.status, 429):
                         outcome.wrong[f"{kind.name}: {status}"] += 1
                 else:
-                    await _leave(line, data)
+                    await leave(line, data)
             except (LoadError, OSError, TimeoutError) as error:
                 outcome.wrong[f"{kind.name}: {reason(error)}"] += 1
             outcome.done += 1
@@ -157,7 +157,7 @@ async def _soak(target: Target, count: int) -> Outcome:
     return outcome
 
 
-async def _leave(line: Line, data: bytes) -> None:
+async def leave(line: Line, data: bytes) -> None:
     """Ask, and close the connection before the answer."""
     try:
         await asyncio.wait_for(line.ask(data), LEAVE_SECONDS)
