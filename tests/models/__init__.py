@@ -4,7 +4,7 @@
     tests.models.exported("minilm", int8=True)    as `classifier_runtime export` writes it
 
 Beside a model: `made.json`, what was measured of it; of texts `held_out.jsonl`, texts with labels that it has not seen,
-and `calibration.txt`, some that it has; of digits `examples/LABEL.png`, the one of each that it is surest of.
+and `calibration.jsonl`, some that it has; of digits `examples/LABEL.png`, the one of each that it is surest of.
 """
 
 from tests.models.store import exported, folder

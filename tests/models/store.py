@@ -17,7 +17,7 @@ from tests.models.recipes import RECIPES, NotMadeError, Recipe
 
 HERE: Final = Path(__file__).parent
 MADE: Final = "made.json"
-CALIBRATION: Final = "calibration.txt"
+CALIBRATION: Final = "calibration.jsonl"
 
 _RUNTIME: Final = HERE.parents[1] / "runtime" / "classifier_runtime"
 _EXPORTED_WITH: Final = ("torch", "transformers", "openvino", "nncf")
