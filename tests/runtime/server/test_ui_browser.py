@@ -18,13 +18,14 @@ import pytest
 from classifier_runtime.core.labels import Labels
 from classifier_runtime.core.serving import Facts
 from tests.runtime.server.conftest import Start
-from tests.runtime.server.doubles import IMAGES, TOKENS
+from tests.runtime.server.doubles import IMAGES, REGRESSION, TOKENS
 
 HERE = Path(__file__).parent.parent / "browser"
 MARKUP = "<img src=x onerror=alert(1)>"
 UNKIND = Facts("text-classification", Labels((MARKUP, "POSITIVE", "שלום"), "named"))
+ENTAILS = Facts("text-classification", Labels(("contradiction", "neutral", "entailment"), "named"))
 
-Visit = Callable[[list[dict[str, str]]], list[dict[str, Any]]]
+Visit = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +46,7 @@ def visit() -> Visit:
         making.rename(folder)
     shutil.copy(HERE / "try.mjs", folder)
 
-    def run(visits: list[dict[str, str]]) -> list[dict[str, Any]]:
+    def run(visits: list[dict[str, Any]]) -> list[dict[str, Any]]:
         done = subprocess.run(
             [node, "try.mjs", json.dumps(visits)], cwd=folder, capture_output=True, check=False, timeout=120
         )
@@ -64,23 +65,50 @@ def _without(reason: str) -> Visit:
 
 async def test_a_person_sees_labels_bars_entities_and_errors(start: Start, visit: Visit, tmp_path: Path) -> None:
     """One visit for each, in one browser: its start takes longer than all of them."""
-    texts, tokens, images = [await start(facts, enable_ui=True) for facts in (UNKIND, TOKENS, IMAGES)]
-    image = tmp_path / "image.png"
-    image.write_bytes(b"0 0 3")
-    visits = [
-        {"url": f"{texts.url}/ui", "text": "1 2 -1"},
-        {"url": f"{texts.url}/ui/", "text": "0 1", "candidates": "sports, politics"},
-        {"url": f"{tokens.url}/ui", "text": "0 1 0 2"},
-        {"url": f"{images.url}/ui", "file": str(image)},
-        {"url": f"{images.url}/ui", "text": "a text"},
+    many = Facts("text-classification", Labels(tuple(f"class {n}" for n in range(30)), "named"))
+    asked = [UNKIND, ENTAILS, TOKENS, IMAGES, many, REGRESSION]
+    texts, entailing, tokens, images, classes, numbers = [
+        f"{(await start(facts, enable_ui=True)).url}/ui" for facts in asked
     ]
-    text, candidates, entities, picture, wrong = await asyncio.to_thread(visit, visits)
+    image, broken = tmp_path / "image.png", tmp_path / "broken.png"
+    image.write_bytes(b"0 0 3")
+    broken.write_bytes(b"fail")
+    visits = [
+        {"url": texts, "text": "1 2 -1", "keys": True, "dark": True},
+        {"url": f"{entailing}/", "text": "0 1", "candidates": "sports, politics"},
+        {"url": tokens, "text": "0 1 0 2"},
+        {"url": images, "file": str(image)},
+        {"url": images, "file": str(broken)},
+        {"url": images},
+        {"url": classes, "text": "1"},
+        {"url": numbers, "text": "73.5"},
+    ]
+    text, candidates, entities, picture, wrong, nothing, many_bars, number = await asyncio.to_thread(visit, visits)
     assert text["answer"][:2] == ["POSITIVE", "0.7054"]
     assert MARKUP in text["answer"]
     assert text["bars"] == pytest.approx([0.7054, 0.2595, 0.0351], abs=1e-4)
     assert text["model"] == "model"
+    assert text["about"] == "text classification, 3 classes"
+    assert text["colour"] == "rgb(255, 255, 255)"
+    assert candidates["colour"] == "rgb(0, 0, 0)"
     assert candidates["answer"][0] == "politics"
     assert entities["marks"] == ["1", "2"]
     assert picture["answer"][0] == "NEUTRAL"
-    assert "image" in wrong["error"]
-    assert [one["complaints"] for one in (text, candidates, entities, picture)] == [[]] * 4
+    assert "the model failed" in wrong["error"]
+    assert nothing["error"] == "Choose an image first."
+    assert (len(many_bars["bars"]), many_bars["more"]) == (30, ["20 more"])
+    assert (number["bars"], number["answer"][-1]) == ([], "73.5000")
+    assert [one["fields"] for one in (text, candidates, entities, picture)] == [
+        ["text"],
+        ["text", "candidates"],
+        ["text"],
+        ["file"],
+    ]
+    assert [one["focused"] for one in (text, picture)] == ["text", "file"]
+    seen = (text, candidates, entities, picture, nothing, many_bars, number)
+    assert [one["complaints"] for one in seen] == [[]] * len(seen)
+    assert {url.split("/")[2] for url in text["asked"]} == {texts.split("/")[2]}
+    command = f"{candidates['curl']} --silent"
+    answered = await asyncio.to_thread(subprocess.run, command, shell=True, capture_output=True, check=True, timeout=20)
+    answer = json.loads(answered.stdout)
+    assert [one["label"] for one in answer] == ["politics", "sports"]
