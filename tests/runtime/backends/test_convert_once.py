@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -157,6 +159,27 @@ def test_a_child_s_answer_and_its_error_are_the_parents() -> None:
 def test_a_child_that_is_killed_is_an_error_of_its_own() -> None:
     with pytest.raises(child.ChildDied, match=r"ended by itself \(-9\)"):
         child.run(end)
+
+
+def test_a_server_that_is_told_to_end_does_not_wait_for_its_child() -> None:
+    code = """
+import sys, threading, time
+from classifier_runtime.backends import child
+threading.Thread(target=child.run, args=(time.sleep, 3600), daemon=True).start()
+while not child.multiprocessing.active_children():
+    time.sleep(0.01)
+print(child.multiprocessing.active_children()[0].pid)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    )
+
+    assert not Path(f"/proc/{int(done.stdout)}").exists()
 
 
 def refuse() -> None:
