@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -117,19 +118,20 @@ def test_of_two_that_convert_at_once_the_first_one_stays(tmp_path: Path, monkeyp
     from classifier_runtime import export as command
 
     here(monkeypatch)
-    folder = tmp_path / verdict.model_hash(spec("bert").path)
+    other = exported.beside("bert", tmp_path / "other")
+    folder = tmp_path / "cache" / verdict.model_hash(spec("bert").path)
     export = command.export
 
     def overtaken(*args: Any, **more: Any) -> Any:
         made = export(*args, **more)
-        exported.beside("bert", folder)
+        shutil.copytree(other, folder)
         return made
 
     monkeypatch.setattr(command, "export", overtaken)
 
-    assert convert_once.cached(spec("bert"), tmp_path) == folder
+    assert convert_once.cached(spec("bert"), tmp_path / "cache") == folder
     assert (folder / "model.safetensors").is_file()  # only the other one's has it
-    assert list(tmp_path.iterdir()) == [folder]
+    assert list((tmp_path / "cache").iterdir()) == [folder]
 
 
 def test_an_export_in_the_cache_appears_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
