@@ -12,6 +12,7 @@ import pytest
 from tests.controlplane import ControlPlaneError
 from tests.demo import local
 from tests.demo.asking import Request, ask, expect
+from tests.stubs.repository import Shape, shape_of, sizes
 
 CONTAINER = {"args": ["--model_name=sentiment", "--model_dir=/mnt/models", "--enable_ui"]}
 
@@ -82,3 +83,14 @@ def test_a_wrong_answer_ends_the_demo() -> None:
     expect("the texts", [1, 0], [1, 0])
     with pytest.raises(ControlPlaneError, match=r"says \[0, 0\] of the texts, and \[1, 0\] is right"):
         expect("the texts", [0, 0], [1, 0])
+
+
+def test_the_stand_in_for_the_hub_has_a_model_of_this_machine_in_its_shape(tmp_path: Path) -> None:
+    (tmp_path / "examples").mkdir()
+    for name, size in {"model.safetensors": 90_000, "tokenizer.json": 7_000, "examples/one.png": 100}.items():
+        (tmp_path / name).write_bytes(bytes(size))
+
+    shape = shape_of(tmp_path)
+
+    assert shape == Shape(bytes=97_100, files=3, largest=90_000)
+    assert sum(sizes(shape)) == 97_100
