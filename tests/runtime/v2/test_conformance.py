@@ -106,6 +106,31 @@ async def test_every_answer_is_as_the_protocol_says(start: Start, facts: Facts) 
         conforms((await v2.client.ask(path))[1], "metadata_server_response")
 
 
+# Its `paths`. Each answers with one of `SCHEMAS`, or has a body that it does not describe.
+PATHS: Final = {
+    "/v2/health/live": None,
+    "/v2/health/ready": None,
+    "/v2/models/model/versions/1/ready": None,
+    "/v2/": "metadata_server_response",
+    "/v2/models/model/versions/1": "metadata_model_response",
+    "/v2/models/model/versions/1/infer": "inference_response",
+}
+
+
+@pytest.mark.parametrize(("path", "schema"), PATHS.items())
+async def test_every_path_of_the_document_is_there(v2: V2, path: str, schema: str | None) -> None:
+    status, answer = await v2.client.ask(path, {"inputs": [tensor("a")]} if path.endswith("/infer") else None)
+    assert status == 200
+    if schema is not None:
+        conforms(answer, schema)
+
+
+async def test_the_document_s_own_example_is_refused_for_its_datatype_alone(v2: V2) -> None:
+    numbers = {"name": "input0", "shape": [2, 2], "datatype": "UINT32", "data": [1, 2, 3, 4]}
+    example = {"id": "42", "inputs": [numbers], "outputs": [{"name": "output0"}]}
+    assert "inputs[0].datatype: UINT32" in await v2.refused(example)
+
+
 async def test_every_error_is_as_the_protocol_says(v2: V2) -> None:
     body = {"inputs": [tensor("a")]}
     for path, sent, expected in (

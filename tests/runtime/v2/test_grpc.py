@@ -51,7 +51,14 @@ def odd(**more: Any) -> pb.ModelInferRequest:
     return request(inputs=[pb.ModelInferRequest.InferInputTensor(**{"name": "a", "datatype": "BYTES", **more})])
 
 
+def raw(data: bytes) -> pb.ModelInferRequest:
+    return request(
+        inputs=[pb.ModelInferRequest.InferInputTensor(name="a", datatype="BYTES", shape=[1])], raw_input_contents=[data]
+    )
+
+
 BYTES = pb.InferTensorContents(bytes_contents=[b"a"])
+WANTED = pb.ModelInferRequest.InferRequestedOutputTensor(name="labels")
 
 
 @pytest.mark.parametrize(
@@ -67,11 +74,36 @@ BYTES = pb.InferTensorContents(bytes_contents=[b"a"])
         (request(raw_input_contents=[HELLO, HELLO]), "the number of inputs (1) does not match"),
         (request(parameters={"top_k": pb.InferParameter()}), "parameters.top_k: has no value"),
         (request(parameters={"top_k": pb.InferParameter(double_param=0.5)}), "parameters.top_k: 0.5"),
+        (request(parameters={"top_k": pb.InferParameter(int64_param=-(2**63))}), "is not 1 or more"),
+        (request(parameters={"top_k": pb.InferParameter(double_param=float("inf"))}), "top_k: inf is not a whole"),
+        (request(parameters={"threshold": pb.InferParameter(double_param=float("nan"))}), "threshold: nan is not"),
+        (request(parameters={"timeout": pb.InferParameter(int64_param=-1)}), "timeout: -1 is not a number of micro"),
+        (request(parameters={"timeout": pb.InferParameter(uint64_param=2**64 - 1, string_param="1")}), "timeout: '1'"),
+        (odd(shape=[2**62] * 30, contents=BYTES), "elements, and 1 came"),
+        (odd(shape=[2**62] * 100_000, contents=BYTES), "100000 dimensions"),
+        (odd(shape=[0], contents=BYTES), "shape [0] has 0 elements, and 1 came"),
+        (odd(shape=[1], contents=pb.InferTensorContents(int_contents=[1])), "shape [1] has 1 elements, and 0 came"),
+        (
+            odd(shape=[1], parameters={"content_type": pb.InferParameter(string_param="jpeg")}, contents=BYTES),
+            "is none",
+        ),
+        (odd(shape=[1], parameters={"top_k": pb.InferParameter(int64_param=1)}, contents=BYTES), "unknown 'top_k'"),
+        (odd(shape=[1_000_000], contents=pb.InferTensorContents(bytes_contents=[b""] * 1_000_000)), "more than 4096"),
+        (request(inputs=[], raw_input_contents=[HELLO]), "the number of inputs (0) does not match"),
+        (raw(HELLO[:-1]), "element 0 has 5 bytes, and the binary data end after 4"),
+        (raw(HELLO * 2), "shape [1] has 1 elements, and 2 came"),
+        (raw(b"\xff\xff\xff\xff"), "element 0 has 4294967295 bytes"),
+        (raw(b"\0\0\0\0" * 1_000_000), "more than 4096 elements"),
+        (request(inputs=list(request().inputs) * 2), "there are two inputs of the name 'a'"),
+        (request(inputs=list(request().inputs) * 100_000), "100000 tensors"),
+        (request(outputs=[WANTED] * 2), "outputs[1].name: 'labels' is asked for twice"),
+        (request(outputs=[WANTED] * 100_000), "100000 tensors"),
         (
             request(outputs=[pb.ModelInferRequest.InferRequestedOutputTensor(name="zzz")]),
             "Unexpected inference output 'zzz' for model 'model'",
         ),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 async def test_what_is_wrong_over_grpc_is_an_invalid_argument(v2: V2, message: Any, sentence: str) -> None:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{v2.client.server.grpc_port}") as channel:

@@ -43,6 +43,7 @@ async def test_triton_finds_all_over_grpc(ask: Ask) -> None:
     assert found["inputs"] == [("input-0", "BYTES", [-1])]
     assert found["outputs"][0] == "output-0"
     assert found["unload"] == "StatusCode.UNIMPLEMENTED"
+    assert found["unlisted"] == ["StatusCode.UNIMPLEMENTED"] * 2
 
 
 @pytest.mark.parametrize("packed", [None, "gzip", "deflate"])
@@ -81,3 +82,9 @@ async def test_triton_is_told_what_was_wrong_over_grpc(ask: Ask) -> None:
 
 async def test_triton_asks_many_at_once_over_grpc(ask: Ask) -> None:
     assert await ask(triton_calls.asynchronous, [A, B] * 100) == [0] * 100 + [1] * 100
+    assert await ask(triton_calls.awaited, [A, B] * 50) == [1, 0] * 50
+
+
+async def test_triton_sends_pairs_over_grpc(ask: Ask) -> None:
+    found = await ask(triton_calls.infer, [A, B, B, A], shape=[2, 2])
+    assert found["output-0"] == [1, 0]

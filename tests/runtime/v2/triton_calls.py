@@ -4,6 +4,7 @@ cannot be loaded beside each other.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,13 @@ def _tensor(data: list[str], shape: list[int] | None = None) -> list[Any]:
     return [tensor]
 
 
-def infer(url: str, data: list[str], outputs: list[tuple[str, int]] | None = None, **given: Any) -> dict[str, Any]:
+def infer(
+    url: str,
+    data: list[str],
+    outputs: list[tuple[str, int]] | None = None,
+    shape: list[int] | None = None,
+    **given: Any,
+) -> dict[str, Any]:
     """Outputs by name, as lists.
 
     :param outputs: names, each with its class_count
@@ -26,7 +33,7 @@ def infer(url: str, data: list[str], outputs: list[tuple[str, int]] | None = Non
 
     wanted = [triton.InferRequestedOutput(name, class_count=count) for name, count in outputs] if outputs else None
     with triton.InferenceServerClient(url) as client:
-        found = client.infer("model", _tensor(data), outputs=wanted, **given)
+        found = client.infer("model", _tensor(data, shape), outputs=wanted, **given)
         response = found.get_response()
         return {"id": response.id, **{one.name: found.as_numpy(one.name).tolist() for one in response.outputs}}
 
@@ -66,7 +73,35 @@ def about(url: str) -> dict[str, Any]:
             "inputs": [(one.name, one.datatype, list(one.shape)) for one in metadata.inputs],
             "outputs": [one.name for one in metadata.outputs],
             "unload": stays,
+            "unlisted": [_unlisted(call) for call in (client.get_model_repository_index, client.get_log_settings)],
         }
+
+
+def _unlisted(call: Any) -> str:
+    """The status of an extension that the server does not list."""
+    from tritonclient.utils import InferenceServerException
+
+    try:
+        call()
+    except InferenceServerException as error:
+        return str(error.status())
+    raise AssertionError("there was an answer")
+
+
+def awaited(url: str, texts: list[str]) -> list[int]:
+    """Many at once, by the client for asyncio."""
+    import tritonclient.grpc.aio as triton
+
+    async def ask() -> list[int]:
+        async with triton.InferenceServerClient(url) as client:
+            assert await client.is_server_ready()
+            assert await client.is_model_ready("model", "1")
+            found = await asyncio.gather(
+                *[client.infer("model", _tensor([text]), client_timeout=30, request_id=text) for text in texts]
+            )
+            return [int(one.as_numpy("output-0")[0]) for one in found]
+
+    return asyncio.run(ask())
 
 
 def asynchronous(url: str, texts: list[str]) -> list[int]:
