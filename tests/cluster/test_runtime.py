@@ -93,7 +93,12 @@ def test_a_service_that_names_the_runtime_gets_its_container_and_a_sized_pull_an
     assert container["securityContext"] == source["securityContext"]
     assert container["resources"] == source["resources"]
     assert {"/mnt/models", "/tmp"} <= {mount["mountPath"] for mount in container["volumeMounts"]}
-    assert pod["metadata"]["annotations"]["prometheus.kserve.io/path"] == "/metrics"
+    annotations = pod["metadata"]["annotations"]
+    assert {name: annotations[f"prometheus.io/{name}"] for name in ("scrape", "port", "path")} == {
+        "scrape": "true",
+        "port": "8080",
+        "path": "/metrics",
+    }
     assert note(pod)["basis"] == "model"
     assert pull_container(pod)["resources"]["requests"]["ephemeral-storage"]
     service = plane.get("service", "sentiment-predictor", namespace)
