@@ -117,20 +117,15 @@ class Crowd:
         process = self._processes.start(name, command, {**_OFFLINE, **variables})
         process.ready = answers
         while not answers():
-            if process.popen.poll() is not None or time.perf_counter() > began + START_SECONDS:
+            status = process.popen.poll()
+            if status is not None or time.perf_counter() > began + START_SECONDS:
                 Started(name, port, 0.0, process).end()
-                raise Died(self.tail(name) or f"it did not answer in {START_SECONDS:.0f} s")
+                what = f"no answer in {START_SECONDS:.0f} s" if status is None else f"ended with status {status}"
+                raise Died(f"{what}; the end of its log: {self._processes.tail(name, 8)}")
             time.sleep(_POLL_SECONDS)
         started = Started(name, port, time.perf_counter() - began, process)
         self._all.append(started)
         return started
-
-    def alive(self, name: str) -> bool:
-        return self._processes.get(name).popen.poll() is None
-
-    def tail(self, name: str) -> str:
-        """What it said last."""
-        return self._processes.tail(name, 8)
 
 
 @contextlib.contextmanager

@@ -46,7 +46,10 @@ def _starts(figures: Figures) -> str:
         lines.append(
             f"  {one['target']:15} {one['ready_s']:7.1f} {one['pss_mb']:8.0f} {then}    {one['about']}, {one['model']}"
         )
-    failed = [f"  {one['target']:15} not measured, {one['model']}: {one['reason']}" for one in figures.of("failed")]
+    failed = [
+        f"  {one['target']:15} not measured, {one['model']}: {' '.join(one['reason'].split())}"
+        for one in figures.of("failed")
+    ]
     return "\n".join((*lines, *failed))
 
 

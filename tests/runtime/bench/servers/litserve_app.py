@@ -1,7 +1,6 @@
 """LitServe with a pipeline and its own batching: `python litserve_app.py MODEL PORT`."""
 
-from __future__ import annotations
-
+# Without `from __future__ import annotations`: it asks the signatures for types.
 import sys
 from collections.abc import Sequence
 from typing import Any
