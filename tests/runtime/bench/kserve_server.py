@@ -40,7 +40,14 @@ def install(environment: Path) -> None:
 
     :raises environments.Unavailable: another version than this was written for
     """
-    site = environments.site_packages(environment)
+    lay(environments.site_packages(environment))
+
+
+def lay(site: Path) -> None:
+    """Into a folder of packages.
+
+    :raises environments.Unavailable: another version than this was written for
+    """
     source = module_folder(toolchain.find(), f"github.com/kserve/kserve@{versions.KSERVE}") / _SERVER
     target = site / "huggingfaceserver"
     shutil.copytree(source, target, copy_function=shutil.copyfile)

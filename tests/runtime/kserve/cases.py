@@ -152,6 +152,8 @@ PROBABILITIES: Final = "--return_probabilities"
 LOGITS: Final = "--return_raw_logits"
 OFFSETS: Final = "--return_offsets_mapping"
 CASED: Final = "--disable_lower_case"
+TYPES: Final = "--return_token_type_ids"
+LENGTH: Final = ("--max_model_len", "64")
 
 CASES: Final[Mapping[str, tuple[Server, Mapping[str, Request]]]] = {
     "bert": (Server("bert"), _ANSWERS | _WAYS | _PAGES | _ODD),
@@ -168,6 +170,12 @@ CASES: Final[Mapping[str, tuple[Server, Mapping[str, Request]]]] = {
     "distilbert-probabilities": (Server("distilbert", (PROBABILITIES,)), _ANSWERS),
     "xlm-roberta": (Server("xlm-roberta"), _ANSWERS),
     "xlm-roberta-logits": (Server("xlm-roberta", (LOGITS,)), _ANSWERS),
+    **{f"{name}-logits": (Server(name, (LOGITS,)), _ANSWERS) for name in ("electra", "albert", "mpnet", "deberta-v2")},
+    "xlnet": (Server("xlnet"), {"v1-one": v1(SHORT)}),
+    "xlnet-without-types": (Server("xlnet", (LOGITS, *LENGTH)), {"v1-one": v1(SHORT)}),
+    "xlnet-logits": (Server("xlnet", (LOGITS, *LENGTH, TYPES)), _ANSWERS),
+    # An empty text has no tokens here, and is refused.
+    "llama-logits": (Server("llama", (LOGITS,)), {"v1-several": v1(*TEXTS), "v2-several": v2(*TEXTS)}),
     "multi-label": (Server("multi-label"), _ANSWERS),
     "multi-label-probabilities": (Server("multi-label", (PROBABILITIES,)), _ANSWERS),
     "multi-label-logits": (Server("multi-label", (LOGITS,)), _ANSWERS),
@@ -184,6 +192,8 @@ CASES: Final[Mapping[str, tuple[Server, Mapping[str, Request]]]] = {
     "distilbert-token": (Server("distilbert-token", (CASED,)), _ANSWERS),
     "distilbert-token-probabilities": (Server("distilbert-token", (CASED, PROBABILITIES)), _ANSWERS),
     "xlm-roberta-token": (Server("xlm-roberta-token"), _ANSWERS),
+    "deberta-v2-token-logits": (Server("deberta-v2-token", (LOGITS,)), _ANSWERS),
+    "xlnet-token-logits-offsets": (Server("xlnet-token", (LOGITS, OFFSETS, *LENGTH, TYPES)), _ANSWERS),
     "xlm-roberta-token-probabilities-offsets": (Server("xlm-roberta-token", (PROBABILITIES, OFFSETS)), _ANSWERS),
 }
 

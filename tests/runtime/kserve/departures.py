@@ -116,6 +116,7 @@ DEPARTURES: Final[Mapping[str, Mapping[str, Ours]]] = {
         "roberta/v1-long": _predictions("[01]"),
         "bert-cut-for-the-log/v1-several": Like("bert-logits/v1-several"),
     },
+    "XLNet": {"xlnet/v1-one": _predictions("[012]"), "xlnet-without-types/v1-one": Like("xlnet-logits/v1-one")},
     "Readiness": {},
     "Load and unload": {"bert-unloaded/unload": _error(501, "Model with name m is the only one of its server")},
     "Metrics": {"bert/get-metrics": Says(200, r"(?s).*# TYPE classifier_requests_total counter")},

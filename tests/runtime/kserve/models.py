@@ -12,7 +12,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -37,7 +37,7 @@ _SIZES: Final = {
 # RoBERTa counts positions from the padding id + 1, which is 2: with two more there is place for MAX_TOKENS.
 _ROBERTA: Final = {**_SIZES, "max_position_embeddings": MAX_TOKENS + 2, "type_vocab_size": 1}
 # model_type: transformers' name of the class, kind of tokenizer, its class where KServe's flags mean something to it
-_FAMILIES: Final[Mapping[str, tuple[str, str, str | None, Mapping[str, int]]]] = {
+_FAMILIES: Final[Mapping[str, tuple[str, str, str | None, Mapping[str, Any]]]] = {
     "bert": ("Bert", "wordpiece", "BertTokenizer", _SIZES),
     "roberta": ("Roberta", "bytes", None, _ROBERTA),
     "distilbert": (
@@ -47,7 +47,31 @@ _FAMILIES: Final[Mapping[str, tuple[str, str, str | None, Mapping[str, int]]]] =
         {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64, "max_position_embeddings": MAX_TOKENS},
     ),
     "xlm-roberta": ("XLMRoberta", "unigram", None, _ROBERTA),
+    "electra": ("Electra", "wordpiece", None, {**_SIZES, "embedding_size": 16}),
+    "albert": ("Albert", "unigram-bert", None, {**_SIZES, "embedding_size": 16}),
+    "mpnet": ("MPNet", "wordpiece-mpnet", None, {**_SIZES, "max_position_embeddings": MAX_TOKENS + 2}),
+    "deberta-v2": (
+        "DebertaV2",
+        "unigram-bert",
+        None,
+        {
+            **_SIZES,
+            "relative_attention": True,
+            "position_buckets": 16,
+            "max_relative_positions": -1,
+            "norm_rel_ebd": "layer_norm",
+            "share_att_key": True,
+            "pos_att_type": ["p2c", "c2p"],
+            "position_biased_input": False,
+            "type_vocab_size": 0,
+        },
+    ),
+    "xlnet": ("XLNet", "unigram-bert", None, {"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 64}),
+    "llama": ("Llama", "bytes-decoder", None, {**_SIZES, "num_key_value_heads": 2}),
 }
+
+
+_HEADS: Final = ("classifier.", "logits_proj.", "score.")
 
 
 @dataclass(frozen=True)
@@ -76,6 +100,12 @@ MODELS: Final[Mapping[str, Model]] = {
     "roberta": Model("roberta", _classes(2)),
     "distilbert": Model("distilbert", _classes(12), seed=2),
     "xlm-roberta": Model("xlm-roberta", _classes(3), seed=8),
+    "electra": Model("electra", _classes(3), seed=13),
+    "albert": Model("albert", _classes(3), seed=21),
+    "mpnet": Model("mpnet", _classes(3), seed=39),
+    "deberta-v2": Model("deberta-v2", _classes(3)),
+    "xlnet": Model("xlnet", _classes(3), seed=35),
+    "llama": Model("llama", _classes(3), seed=10),
     "multi-label": Model("bert", _classes(4), says={"problem_type": "multi_label_classification"}, seed=10),
     "regression": Model("bert", _classes(1), says={"problem_type": "regression"}),
     "regression-2": Model("bert", _classes(2), says={"problem_type": "regression"}, seed=15),
@@ -83,6 +113,8 @@ MODELS: Final[Mapping[str, Model]] = {
     "roberta-token": Model("roberta", TAGS, tokens=True, seed=73),
     "distilbert-token": Model("distilbert", TAGS, tokens=True, cased=True, seed=18),
     "xlm-roberta-token": Model("xlm-roberta", TAGS, tokens=True, seed=19),
+    "deberta-v2-token": Model("deberta-v2", TAGS, tokens=True, seed=45),
+    "xlnet-token": Model("xlnet", TAGS, tokens=True, seed=92),
 }
 
 
@@ -116,6 +148,8 @@ def _make(model: Model, where: Path) -> None:
 
     prefix, kind, tokenizer_class, sizes = _FAMILIES[model.model_type]
     tokenizer = tiny_tokenizers.make(kind, cased=model.cased)
+    if model.model_type == "xlnet":
+        tokenizer = _at_the_end(tokenizer)
     tokenizer.save(where, MAX_TOKENS)
     if tokenizer_class is not None:
         _write(where / "tokenizer_config.json", tokenizer_class=tokenizer_class, do_lower_case=not model.cased)
@@ -145,13 +179,26 @@ def _make(model: Model, where: Path) -> None:
     )
 
 
+def _at_the_end(made: tiny_tokenizers.Made) -> tiny_tokenizers.Made:
+    """XLNet's special tokens stand behind the text, and its padding before it."""
+    from tokenizers.processors import TemplateProcessing
+
+    names = ("[CLS]", "[SEP]")
+    made.tokenizer.post_processor = TemplateProcessing(
+        single="$A:0 [SEP]:0 [CLS]:2",
+        pair="$A:0 [SEP]:0 $B:1 [SEP]:1 [CLS]:2",
+        special_tokens=[(name, made.tokenizer.token_to_id(name)) for name in names],
+    )
+    return replace(made, words={**made.words, "padding_side": "left"})
+
+
 def _drawn(key: str, shape: tuple[int, ...], seed: int) -> NDArray[np.float32]:
     """Wide enough that each text has logits of its own; a norm's weights are about 1."""
     uniform = 2 * np.random.RandomState((crc32(key.encode()) + seed) % 2**32).random_sample(shape) - 1
     if len(shape) == 1:
         uniform = uniform * 0.1 + (1.0 if key.endswith("orm.weight") else 0.0)
     else:
-        uniform *= 1.0 if key.startswith("classifier.") else 0.5
+        uniform *= 1.0 if key.startswith(_HEADS) else 0.5
     return uniform.astype(np.float32)
 
 

@@ -10,7 +10,7 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.error import HTTPError
@@ -22,7 +22,7 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2 import InferTensorContents, ModelI
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
 from tests.runtime.kserve import models, peer
-from tests.runtime.kserve.cases import CASES, GOLDEN, NAME, SHORT, TEXTS, UNUSUAL, Request, golden
+from tests.runtime.kserve.cases import CASES, GOLDEN, NAME, SHORT, Request, golden
 
 MARGIN: Final = 0.02
 """Between the two best logits of each recorded answer: a hundred times what two computations of them differ by."""
@@ -64,14 +64,26 @@ def check(name: str) -> None:
     nearest = float("inf")
     for lower in (True, False):
         tokenizer = transformers.AutoTokenizer.from_pretrained(models.folder(name), do_lower_case=lower)
-        for texts in ([SHORT], [TEXTS[1]], list(TEXTS), list(UNUSUAL)):
+        for texts in asked(name):
             with torch.inference_mode():
-                logits = classifier(**tokenizer(texts, padding=True, return_tensors="pt")).logits
+                logits = classifier(**tokenizer(texts, padding=True, truncation=True, return_tensors="pt")).logits
             if logits.shape[-1] > 1:
                 best = logits.topk(2).values
                 nearest = min(nearest, float((best[..., 0] - best[..., 1]).min()))
     if nearest < MARGIN:
         raise RuntimeError(f"{name}: two classes are only {nearest:.4f} apart; give the model another seed")
+
+
+def asked(model: str) -> Iterator[list[str]]:
+    """Texts that are read together."""
+    for server, requests in CASES.values():
+        for request in requests.values() if server.model == model else ():
+            said = request.body if isinstance(request.body, dict) else {}
+            texts = said.get("inputs", said.get("instances"))
+            if texts and isinstance(texts[0], dict):
+                texts = texts[0].get("data")
+            if texts and isinstance(texts, list) and all(isinstance(text, str) for text in texts):
+                yield texts
 
 
 def _recorded(request: Request, url: str) -> Mapping[str, Any]:
