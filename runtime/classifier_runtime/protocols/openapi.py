@@ -32,6 +32,7 @@ _ERROR: Final = {"type": "object", "required": ["error"], "properties": {"error"
 _FAILURES: Final = {
     "400": "what was asked is wrong; the sentence says what, where, and the remedy",
     "404": "no such model or path",
+    "408": "the body did not come",
     "413": "more instances, text or bytes than one request may have",
     "429": "the queue is full; Retry-After says when to come again",
     "500": "the model failed",

@@ -103,7 +103,7 @@ def tagged(found: Outcome) -> list[dict[str, Any]]:
     ]
 
 
-def ways(*names: str) -> Any:
+def ways(*names: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(("name", "kind"), [way for way in WAYS if way[0] in names])
 
 
