@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,11 +36,14 @@ class Server:
 
 @dataclass(frozen=True)
 class Request:
-    """:param body: JSON, or a text that is none; None for a GET"""
+    """:param body: JSON, or a text that is none; None for a GET
+    :param behind: the JSON: tensors as bytes, each byte one character
+    """
 
     path: str
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    behind: str = ""
 
     @property
     def method(self) -> str:
@@ -50,7 +53,8 @@ class Request:
     def content(self) -> bytes | None:
         if self.body is None:
             return None
-        return (self.body if isinstance(self.body, str) else json.dumps(self.body, ensure_ascii=False)).encode()
+        text = self.body if isinstance(self.body, str) else json.dumps(self.body, ensure_ascii=False)
+        return text.encode() + self.behind.encode("latin-1")
 
 
 _JSON: Final = {"Content-Type": "application/json"}
@@ -76,6 +80,28 @@ def _v2(body: Any, path: str = f"/v2/models/{NAME}/infer") -> Request:
     return Request(path, body, _JSON)
 
 
+def _binary(*texts: str) -> Request:
+    behind = b"".join(len(text.encode()).to_bytes(4, "little") + text.encode() for text in texts)
+    asked = _v2(
+        {
+            "id": "7",
+            "inputs": [
+                {
+                    "name": "input-0",
+                    "shape": [len(texts)],
+                    "datatype": "BYTES",
+                    "parameters": {"binary_data_size": len(behind)},
+                }
+            ],
+        }
+    )
+    headers = {
+        "Content-Type": "application/octet-stream",
+        "Inference-Header-Content-Length": str(len(asked.content or b"")),
+    }
+    return replace(asked, headers=headers, behind=behind.decode("latin-1"))
+
+
 # Of every model, with whatever flags.
 _ANSWERS: Final = {
     "v1-one": v1(SHORT),
@@ -90,6 +116,17 @@ _WAYS: Final = {
     "v1-both": _v1({"instances": [SHORT], "inputs": [TEXTS[1]]}),
     "v1-bare-text": _v1({"instances": SHORT}),
     "v1-long": v1(LONG),
+    "v1-cloudevent": replace(
+        v1(SHORT),
+        headers={
+            **_JSON,
+            "ce-specversion": "1.0",
+            "ce-id": "1",
+            "ce-source": "https://example.com/producer",
+            "ce-type": "com.example.asked",
+        },
+    ),
+    "v1-escaped": replace(v1(SHORT), path=f"/v1/models/{NAME}%3Apredict"),
     "v1-other-keys": v1(SHORT, signature_name="serving_default"),
     "v2-empty-shape": _v2({"id": "7", "inputs": [tensor(*TEXTS, shape=[])]}),
     "v2-without-id": _v2({"inputs": [tensor(SHORT)]}),
@@ -100,6 +137,7 @@ _WAYS: Final = {
     "v2-content-type": _v2({"id": "7", "inputs": [tensor(SHORT, parameters={"content_type": "str"})]}),
     "v2-output-named": v2(SHORT, outputs=[{"name": "output-0"}]),
     "v2-unusual": v2(*UNUSUAL),
+    "v2-binary-input": _binary(*UNUSUAL),
     "v2-column": _v2({"id": "7", "inputs": [tensor(*TEXTS, shape=[4, 1])]}),
 }
 # What is no inference.
@@ -133,6 +171,8 @@ _ODD: Final = {
     "v1-charset": _v1({"instances": [SHORT]}, "application/json; charset=utf-8"),
     "v1-form": _v1({"instances": [SHORT]}, "application/x-www-form-urlencoded"),
     "v1-other-model": Request("/v1/models/other:predict", {"instances": [SHORT]}, _JSON),
+    "get-predict": Request(f"/v1/models/{NAME}:predict"),
+    "v2-binary-output": v2(*TEXTS, parameters={"binary_data_output": True}),
     "v1-parameters": v1(SHORT, parameters={"no_such_option": 1}),
     "v2-no-inputs": _v2({"id": "7"}),
     "v2-empty-inputs": _v2({"id": "7", "inputs": []}),
@@ -157,7 +197,11 @@ LENGTH: Final = ("--max_model_len", "64")
 
 CASES: Final[Mapping[str, tuple[Server, Mapping[str, Request]]]] = {
     "bert": (Server("bert"), _ANSWERS | _WAYS | _PAGES | _ODD),
-    "bert-probabilities": (Server("bert", (PROBABILITIES,)), _ANSWERS),
+    "bert-probabilities": (
+        Server("bert", (PROBABILITIES,)),
+        _ANSWERS
+        | {"v2-binary-output": v2(*TEXTS, outputs=[{"name": "output-0", "parameters": {"binary_data": True}}])},
+    ),
     "bert-logits": (Server("bert", (LOGITS,)), _ANSWERS),
     "bert-unloaded": (Server("bert"), {"unload": Request(f"/v2/repository/models/{NAME}/unload", {}, _JSON)}),
     "bert-cut-for-the-log": (Server("bert", ("--max_log_len", "5", LOGITS)), {"v1-several": v1(*TEXTS)}),

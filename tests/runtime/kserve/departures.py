@@ -82,6 +82,9 @@ DEPARTURES: Final[Mapping[str, Mapping[str, Ours]]] = {
         "bert/v2-version": Says(200, r'\{"model_name":"m","model_version":"1","id":"7","outputs"'),
         "bert/v2-shape-of-more": _error(400, r"inputs\[0\]: shape \[2\] has 2 elements, and 1 came"),
         "bert/v2-second-input": _error(400, "inputs: 'input-0', 'more': send one tensor"),
+        # KServe's has the id before the name, and no content type.
+        "bert/v2-binary-output": Says(200, r'\{"model_name":"m","id":"7","outputs":.+"binary_data_size":32\}\}\]\}\0'),
+        "bert-probabilities/v2-binary-output": Says(200, r'\{"model_name":"m","id":"7","outputs":.+\{0: 0\.4443'),
         "bert/grpc-one": Says(0, r"\[0\]"),
     },
     "`parameters`": {
@@ -99,6 +102,7 @@ DEPARTURES: Final[Mapping[str, Mapping[str, Ours]]] = {
     },
     "Errors": {
         "bert/get-other-path": _error(404, ""),
+        "bert/get-predict": _error(405, ""),
         "bert/v1-malformed": _error(400, "Unrecognized request format"),
         "bert/v1-nested": _error(400, r"instances\[0\]: a list is a pair"),
         "bert/v1-no-instances": _error(400, "there are no instances"),

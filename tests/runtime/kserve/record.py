@@ -27,7 +27,7 @@ from tests.runtime.kserve.cases import CASES, GOLDEN, NAME, SHORT, Request, gold
 MARGIN: Final = 0.02
 """Between the two best logits of each recorded answer: a hundred times what two computations of them differ by."""
 # What differs from answer to answer, and what a proxy would change.
-_HEADERS: Final = ("content-type", "allow")
+_HEADERS: Final = ("content-type", "inference-header-content-length", "ce-specversion", "ce-source", "ce-type")
 
 
 def main(servers: Sequence[str]) -> None:
@@ -90,13 +90,16 @@ def _recorded(request: Request, url: str) -> Mapping[str, Any]:
     asked: dict[str, Any] = {"method": request.method, "path": request.path, "headers": dict(request.headers)}
     if request.body is not None:
         asked["body"] = request.body
+    if request.behind:
+        asked["behind"] = request.behind
     try:
         with urlopen(Http(url + request.path, request.content, dict(request.headers))) as answer:
             status, headers, body = answer.status, answer.headers, answer.read()
     except HTTPError as error:
         status, headers, body = error.code, error.headers, error.read()
     kept = {name: headers[name] for name in _HEADERS if name in headers}
-    text = body.decode()
+    binary = "inference-header-content-length" in kept
+    text = body.decode("latin-1" if binary else "utf-8")
     if request.path == "/metrics":  # what is counted, and not how much of it
         text = "\n".join(line for line in text.splitlines() if line.startswith("# TYPE request_"))
     return {"request": asked, "answer": {"status": status, "headers": kept, "body": text}}

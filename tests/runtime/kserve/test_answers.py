@@ -12,7 +12,7 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2 import InferTensorContents, ModelI
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
 from tests.runtime.kserve import models
-from tests.runtime.kserve.asking import Ours, recorded, same, without_nulls
+from tests.runtime.kserve.asking import Ours, agree, recorded, same
 from tests.runtime.kserve.cases import CASES, GOLDEN, NAME, golden
 from tests.runtime.kserve.departures import BY_PLACE
 
@@ -32,12 +32,8 @@ async def compare(ours: Ours, server: str) -> None:
     for case in equal_cases(server):
         expected = recorded(server, case)
         found = await ours.answer(CASES[server][1][case])
-        if (
-            found.status != expected.status
-            or found.headers["content-type"] != expected.headers["content-type"]
-            or not same(found.body, without_nulls(expected.body))
-        ):
-            wrong.append((case, found.status, found.headers["content-type"], found.body, expected))
+        if not agree(found, expected):
+            wrong.append((case, found, expected))
     assert not wrong
 
 
@@ -53,7 +49,8 @@ def test_what_is_asked_is_what_was_recorded() -> None:
     for server, (_, requests) in CASES.items():
         for case, request in requests.items():
             said = json.loads(golden(server, case).read_text(encoding="utf-8"))["request"]
-            assert (said["method"], said["path"], said.get("body")) == (request.method, request.path, request.body)
+            kept = (said["method"], said["path"], said.get("body"), said["headers"], said.get("behind", ""))
+            assert kept == (request.method, request.path, request.body, request.headers, request.behind)
 
 
 @pytest.mark.parametrize("server", EQUAL)

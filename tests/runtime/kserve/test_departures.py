@@ -14,7 +14,7 @@ import pytest
 from classifier_runtime import model as models_of_ours
 from classifier_runtime.errors import ModelRefused
 from tests.runtime.kserve import models
-from tests.runtime.kserve.asking import Answer, Ours, recorded, same, without_nulls
+from tests.runtime.kserve.asking import Answer, Ours, agree, recorded, same, without_nulls
 from tests.runtime.kserve.cases import CASES, SHORT, TEXTS, v1
 from tests.runtime.kserve.departures import BY_PLACE, DEPARTURES, Like
 from tests.runtime.kserve.test_answers import contents, over_grpc
@@ -51,7 +51,7 @@ async def test_each_departure_is_really_there_and_as_we_mean_it(server: str) -> 
             if not place.startswith(f"{server}/"):
                 continue
             found, kserves = await asked(ours, place), recorded(*place.split("/"))
-            assert found.status != kserves.status or not same(found.body, without_nulls(kserves.body)), place
+            assert not agree(found, kserves), place
             if isinstance(mean, Like):
                 other = recorded(*mean.place.split("/"))
                 assert found.status == other.status, place
