@@ -82,7 +82,8 @@ def _ready(figures: Figures) -> float | None:
 
 
 def _lost(figures: Figures) -> float | None:
-    found = figures.of("overload")
+    """Only where some were refused: what was not more than it could do shows nothing."""
+    found = [one for one in figures.of("overload") if one["refused"]]
     return float(sum(one["lost"] for one in found)) if found else None
 
 

@@ -60,14 +60,14 @@ def ask(target: Target, cell: Cell, seconds: float, run: Run[Heard]) -> Record:
         used, busy = target.started.cpu - cpu, time.process_time() - client
         others = machine_cpu() - machine - used - busy
         memory = target.started.megabytes
-    inside = [span for span in heard.spans if begin <= span.answered <= end]
+    warm = [span for span in heard.spans if span.answered >= begin]
     return {
         "kind": "cell",
         "model": target.subject.name,
         "target": target.server.name,
         "cell": cell.name,
         "texts_s": rate(heard.spans, begin, end),
-        "latency_ms": [round(1000 * span.seconds, 2) for span in inside],
+        "latency_ms": [round(1000 * span.seconds, 2) for span in warm],
         "health_ms": [round(1000 * one, 2) for one in heard.health],
         "answered": sum(span.texts for span in heard.spans),
         "wrong": heard.wrong,

@@ -125,7 +125,7 @@ def _overload(figures: Figures) -> Iterator[str]:
         yield (
             f"Overload, {one['target']}: {one['asked']} requests at {one['per_second']:.0f} a second, "
             f"4 times its rate: {one['answered']} answered, {one['refused']} refused by 429, {one['lost']} lost, "
-            f"{one['wrong']} wrong; health p99 {one['health_p99_ms']:.1f} ms"
+            f"{one['wrong']} with another class; health p99 {one['health_p99_ms']:.1f} ms"
             + "".join(f"\n  {count} x {reason}" for reason, count in one["errors"].items())
         )
 
