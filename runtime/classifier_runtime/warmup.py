@@ -41,7 +41,8 @@ def run(spec: ModelSpec, task: Task[Any], backend: Backend, asked: int) -> int:
     """
     try:
         like = _answered(task, backend)
-        lengths = warming.lengths(spec.max_tokens) if spec.max_tokens else [like.tokens]
+        # Of those that are rounded up to the same, one is enough.
+        lengths = sorted({backend.cost(1, length, length): length for length in _lengths(spec, like)}.values())
         if backend.device.startswith("cuda"):
             tokens = _on_cuda(backend, like, lengths[-1], asked)
         else:
@@ -55,6 +56,10 @@ def run(spec: ModelSpec, task: Task[Any], backend: Backend, asked: int) -> int:
     except RequestError as error:
         raise ModelRefused(f"the model does not answer: {error}") from error
     return tokens
+
+
+def _lengths(spec: ModelSpec, like: Item) -> list[int]:
+    return warming.lengths(spec.max_tokens) if spec.max_tokens else [like.tokens]
 
 
 def _answered(task: Task[Any], backend: Backend) -> Item:

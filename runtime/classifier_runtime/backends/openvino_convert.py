@@ -7,7 +7,7 @@ import logging
 import shutil
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,9 @@ import numpy as np
 import openvino
 import torch
 
+from classifier_runtime.backends import layouts, openvino_row
 from classifier_runtime.backends.openvino import OpenVino
+from classifier_runtime.backends.torch_packed import refusal
 from classifier_runtime.backends.torch_padded import TorchPadded
 from classifier_runtime.core.job import Item
 from classifier_runtime.errors import ClassifierError, ModelRefused
@@ -51,9 +53,13 @@ def convert(spec: ModelSpec, file: Path) -> int:
             f"{spec.path}: {spec.model_type} models are served by torch; OpenVINO fixes where a text ends"
         )
     reference = TorchPadded(spec)
-    names, example, shapes = _inputs(spec)
+    # What torch computes without padding, OpenVINO does as well.
+    row = refusal(spec, "cpu", "float32") is None
+    names, example, shapes = _row(spec) if row else _inputs(spec)
+    sequences = spec.task != "token-classification"
+    way = openvino_row.in_a_row(reference._model, sequences=sequences) if row else nullcontext()  # noqa: SLF001
     try:
-        with torch.no_grad(), _quiet():
+        with torch.no_grad(), _quiet(), way:
             made = openvino.convert_model(_Logits(reference._model, names), example_input=example, input=shapes)  # noqa: SLF001
         for port, name in zip(made.inputs, names, strict=True):
             port.get_tensor().set_names({name})
@@ -110,6 +116,20 @@ def _inputs(spec: ModelSpec) -> tuple[list[str], tuple[torch.Tensor, ...], list[
     batch["input_ids"] = torch.full((2, 7), spec.pad_id or 0) + batch["attention_mask"]
     shapes = [(openvino.PartialShape([-1, -1]), openvino.Type.i64)] * len(names)
     return names, tuple(batch[name] for name in names), shapes
+
+
+def _row(spec: ModelSpec) -> tuple[list[str], tuple[torch.Tensor, ...], list[tuple[Any, Any]]]:
+    """The same for texts in one row."""
+    example = layouts.Row(spec).inputs(sample(spec, [7, 4, 9]))
+    # A length of 1 is always 1: of the row's one line, and of what attention's scores have for heads and queries.
+    shapes = [
+        (
+            openvino.PartialShape([1 if length == 1 else -1 for length in array.shape]),
+            openvino.Type.f32 if name == "keys" else openvino.Type.i64,
+        )
+        for name, array in example.items()
+    ]
+    return list(example), tuple(torch.from_numpy(array) for array in example.values()), shapes
 
 
 def image_size(spec: ModelSpec) -> tuple[int, int]:

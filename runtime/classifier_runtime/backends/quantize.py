@@ -15,7 +15,7 @@ import numpy as np
 import openvino
 from tokenizers import Tokenizer
 
-from classifier_runtime.backends import arrays, openvino_convert
+from classifier_runtime.backends import layouts, openvino_convert
 from classifier_runtime.backends.openvino import OpenVino
 from classifier_runtime.core.job import Floats, Item
 from classifier_runtime.errors import ModelRefused
@@ -40,10 +40,12 @@ def quantize(spec: ModelSpec, file: Path, calibration: Path) -> dict[str, float]
     items = [_item(spec, encoding) for encoding in _encodings(spec, calibration)]
     half = len(items) // 2
     core = openvino.Core()
-    names = [port.get_any_name() for port in core.read_model(file).inputs]
+    names = {port.get_any_name() for port in core.read_model(file).inputs}
+    layout = layouts.of(spec, names)
+    assert layout is not None  # it was exported a moment ago
 
     def feed(item: Item) -> dict[str, Any]:
-        batch = arrays.pad(spec, [item], len(item.arrays["input_ids"]))
+        batch = layout.inputs([item])
         return {name: batch[name] for name in names}
 
     made = nncf.quantize(

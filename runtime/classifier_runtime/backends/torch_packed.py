@@ -14,11 +14,11 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from classifier_runtime.backends import arrays, packing, torch_model
+from classifier_runtime.backends import arrays, layouts, packing, torch_model
 from classifier_runtime.backends.torch_padded import TorchPadded
-from classifier_runtime.core.job import Floats, Ints, Item
+from classifier_runtime.core.job import Floats, Item
 from classifier_runtime.errors import ModelRefused
-from classifier_runtime.families import OFFSET_POSITIONS, PACKABLE
+from classifier_runtime.families import PACKABLE
 from classifier_runtime.model import ModelSpec
 
 log = logging.getLogger(__name__)
@@ -90,19 +90,11 @@ class TorchPacked(TorchPadded):
             ]
             for name in self._spec.input_names
         }
-        batch["position_ids"] = np.concatenate([self._positions(item.arrays["input_ids"]) for item in items])[None]
+        batch["position_ids"] = np.concatenate(
+            [layouts.positions(self._spec, item.arrays["input_ids"]) for item in items]
+        )[None]
         segments = packing.Segments.of(arrays.lengths(items), self._model.device)
         return torch_model.logits(self._model, batch, segments=segments)
-
-    def _positions(self, ids: Any) -> Ints:
-        """As the model itself counts them for one text."""
-        if self._spec.model_type not in OFFSET_POSITIONS:
-            return np.arange(len(ids))
-        pad = self._spec.pad_id or 0
-        # A text may spell out the padding token: such have the padding's place, and the next ones are not moved by it.
-        real = ids != pad
-        positions: Ints = np.cumsum(real) * real + pad
-        return positions
 
     def _after_encoder(self, _: Any, __: Any, inputs: dict[str, Any], output: Any) -> Any:
         """The head takes the first place of each row: what it gets is n rows of one place."""

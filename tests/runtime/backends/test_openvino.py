@@ -41,11 +41,21 @@ def test_an_answer_is_not_changed_by_the_next_batch() -> None:
     same(first, kept, 0)
 
 
-def test_lengths_are_rounded_up_so_that_there_are_few_shapes() -> None:
-    found = backend("bert")
-
-    assert [found.cost(2, longest, 0) for longest in (1, 16, 17, 127, 128)] == [32, 32, 64, 256, 256]
+def test_texts_share_a_row_where_packing_is_proved_right_and_else_are_padded() -> None:
+    assert backend("bert").cost(2, 100, 120) == 120
+    assert backend("deberta-v2").cost(2, 100, 120) == 224
     assert backend("vit").cost(3, 5, 15) == 15
+
+
+def test_what_a_task_padded_itself_is_answered_on_the_padding_too() -> None:
+    ids, more = items("bert-token")[1].arrays["input_ids"], 5
+    padded = of_ids(np.pad(ids, (0, more)), attention_mask=np.repeat([1, 0], [len(ids), more]))
+    batch = [items("bert-token")[0], padded, items("bert-token")[4]]
+
+    found = backend("bert-token").forward(batch)
+
+    same(found, TorchPadded(spec("bert-token")).forward(batch), 1e-4)
+    assert len(found[1]) == len(ids) + more
 
 
 def test_pairs_are_told_from_texts() -> None:

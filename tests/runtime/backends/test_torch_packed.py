@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifier_runtime.backends import packing
+from classifier_runtime.backends import layouts, packing
 from classifier_runtime.backends.torch_packed import TorchPacked
 from classifier_runtime.backends.torch_padded import TorchPadded
 from classifier_runtime.errors import ModelRefused
@@ -52,7 +52,7 @@ def test_the_check_at_start_finds_texts_that_see_their_neighbours(name: str, mon
 
 @pytest.mark.parametrize("name", ["bert", "roberta-token"])
 def test_the_check_at_start_finds_positions_that_are_not_the_models(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(TorchPacked, "_positions", lambda _, ids: np.arange(len(ids))[::-1] + 1 - (name == "bert"))
+    monkeypatch.setattr(layouts, "positions", lambda _, ids: np.arange(len(ids))[::-1] + 1 - (name == "bert"))
 
     with pytest.raises(ModelRefused, match="packed attention is off by"):
         TorchPacked(spec(name))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,23 @@ def test_a_model_type_that_transformers_does_not_know_is_refused_by_name(tmp_pat
 def test_what_would_be_out_of_a_device_s_range_is_found_on_the_host(wrong: Item, message: str) -> None:
     with pytest.raises(ModelFailed, match=message):
         TorchPadded(spec("bert")).forward([*items("bert"), wrong])
+
+
+def test_as_many_threads_compute_as_were_asked_for_also_in_a_thread_that_did_not_load() -> None:
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        backend = TorchPadded(spec("bert"), threads=3)
+
+        def asked() -> int:
+            backend.forward(items("bert"))
+            return int(torch.get_num_threads())
+
+        with ThreadPoolExecutor(1) as engine:
+            assert engine.submit(asked).result() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_what_torch_raises_has_a_name_of_ours() -> None:

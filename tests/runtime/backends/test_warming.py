@@ -23,7 +23,8 @@ from tests.runtime.backends.items import item, items, of_ids, same, spec
 
 
 def test_lone_texts_come_before_full_batches_and_long_texts_last() -> None:
-    assert warming.lengths(40) == [16, 32, 40]
+    assert warming.lengths(40) == [8, 16, 24, 32, 40]
+    assert warming.lengths(160)[-5:] == [112, 120, 128, 144, 160]
     assert list(warming.shapes([16, 64, 128, 256, 512], 128)) == [
         (1, 16),
         (1, 64),
