@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final
 
 import grpc
@@ -15,7 +15,7 @@ from classifier_runtime.protocols.grpc import SERVICE
 from tests.runtime.server.conftest import Client
 
 Given = Sequence[str | bytes]
-Carrier = Callable[[Client, Given, Mapping[str, Any], str], Awaitable[tuple[int, Any]]]
+Carrier = Callable[[Client, Given, Mapping[str, Any], str], Coroutine[Any, Any, tuple[int, Any]]]
 """Asks a server on texts or images, with options, of a model: the status as HTTP has it, and the answer or sentence."""
 
 
@@ -107,7 +107,9 @@ _STATUS: Final = {
     grpc.StatusCode.INVALID_ARGUMENT: 400,
     grpc.StatusCode.NOT_FOUND: 404,
     grpc.StatusCode.INTERNAL: 500,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
     grpc.StatusCode.UNAVAILABLE: 503,
+    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
 }
 
 

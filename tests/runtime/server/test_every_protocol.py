@@ -9,6 +9,7 @@ import pytest
 
 from tests.runtime.server.carriers import ALL, Carrier
 from tests.runtime.server.conftest import Client, Start
+from tests.runtime.server.doubles import SEQUENCE, TextBackend
 
 MEGABYTE = "x" * 1_000_000
 
@@ -116,3 +117,40 @@ async def test_a_model_that_is_not_there_yet_is_not_ready(client: Client, carrie
 async def test_no_text_is_no_answer(start: Start, carrier: Carrier, asked: dict[str, Any]) -> None:
     status, said = await carrier(await start(), [], asked, "model")
     assert status == 200, said
+
+
+async def test_a_full_queue_is_told_and_what_waits_is_answered(start: Start, carrier: Carrier) -> None:
+    backend = TextBackend()
+    client = await start(SEQUENCE, backend, queue_tokens=10)
+    computed = asyncio.create_task(client.predict("slow"))
+    await asyncio.to_thread(backend.entered.wait, 20)
+    waiting = asyncio.create_task(client.predict(*["5"] * 10))
+    await client.metric("classifier_queue_tokens 10.0")
+    status, said = await carrier(client, ["5"], {}, "model")
+    assert (status, "come again" in said) == (429, True)
+    backend.go.set()
+    assert (await computed, await waiting) == ([0], [0] * 10)
+    assert (await carrier(client, ["5"], {}, "model"))[0] == 200
+
+
+async def test_who_goes_takes_the_work_along(start: Start, carrier: Carrier) -> None:
+    backend = TextBackend()
+    client = await start(SEQUENCE, backend)
+    computed = asyncio.create_task(client.predict("slow"))
+    await asyncio.to_thread(backend.entered.wait, 20)
+    gone = asyncio.create_task(carrier(client, ["5"] * 100, {}, "model"))
+    await client.metric("classifier_in_flight_requests 2.0")
+    gone.cancel()
+    await client.metric("classifier_in_flight_requests 1.0")
+    backend.go.set()
+    assert await computed == [0]
+    assert (await carrier(client, ["5"], {}, "model"))[0] == 200
+    assert sum(backend.seen) == 2
+
+
+async def test_an_answer_that_comes_too_late_is_not_waited_for(start: Start, carrier: Carrier) -> None:
+    backend = TextBackend()
+    client = await start(SEQUENCE, backend, request_timeout_seconds=0.2)
+    status, said = await carrier(client, ["slow"], {}, "model")
+    backend.go.set()
+    assert (status, said) == (504, "the answer would have come too late")

@@ -148,6 +148,16 @@ async def test_a_body_that_does_not_come_is_not_waited_for(start: Start) -> None
     assert await client.predict("5") == [0]
 
 
+@pytest.mark.parametrize("sent", [b"", post()[:30]])
+async def test_a_connection_without_a_request_is_not_kept_for_ever(start: Start, sent: bytes) -> None:
+    client = await start(timeout_keep_alive=0.3)
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.server.port)
+    writer.write(sent)
+    async with asyncio.timeout(20):
+        assert await reader.read() == b""
+    writer.close()
+
+
 async def test_a_hundred_slow_clients_keep_nobody_waiting(client: Client) -> None:
     slow = [await asyncio.open_connection("127.0.0.1", client.server.port) for _ in range(100)]
     for number, (_, writer) in enumerate(slow):
