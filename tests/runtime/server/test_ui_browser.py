@@ -73,7 +73,7 @@ async def test_a_person_sees_labels_bars_entities_and_errors(start: Start, visit
     image, broken = tmp_path / "image.png", tmp_path / "broken.png"
     image.write_bytes(b"0 0 3")
     broken.write_bytes(b"fail")
-    visits = [
+    visits: list[dict[str, Any]] = [
         {"url": texts, "text": "1 2 -1", "keys": True, "dark": True},
         {"url": f"{entailing}/", "text": "0 1", "candidates": "sports, politics"},
         {"url": tokens, "text": "0 1 0 2"},
