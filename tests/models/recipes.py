@@ -59,7 +59,7 @@ RECIPES: Final = {
             "bert",
             "a model of BERT-base's shape with random weights and three labels",
             "random_bert",
-            _OF_TEXTS,
+            (*_OF_TEXTS, "reviews.py"),
             _TORCH,
             "a few seconds",
             None,
