@@ -13,7 +13,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -93,6 +93,7 @@ def export(
         raise ModelRefused(
             "--int8 and --calibration belong together: a file of texts like those that will be classified"
         )
+    quantize = _quantizer() if int8 else None
     out.mkdir(parents=True, exist_ok=True)
     sweep(out)
     # Beside the result, so that files are moved and not copied; a reader never sees half of one.
@@ -101,7 +102,7 @@ def export(
         source = _with_tokenizer(model_dir, made / "source", trust_remote_code=trust_remote_code)
         spec = models.read(source, task=task, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle)
         converted = openvino_convert.convert(spec, made / OPENVINO)
-        gate = _quantize(spec, made / OPENVINO, calibration) if calibration is not None else None
+        gate = quantize(spec, made / OPENVINO, calibration) if quantize and calibration else None
         seconds = probe.timings(spec, made / OPENVINO, threads) if timed and not int8 else {}
         found = Verdict(
             backend=probe.fastest(seconds),
@@ -138,12 +139,13 @@ def sweep(folder: Path) -> None:
             shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _quantize(spec: ModelSpec, file: Path, calibration: Path) -> dict[str, float]:
+def _quantizer() -> Callable[[ModelSpec, Path, Path], dict[str, float]]:
+    """:raises ModelRefused: before minutes are spent on what cannot be finished"""
     try:
         from classifier_runtime.backends import quantize  # noqa: PLC0415 - nncf takes seconds, and only int8 needs it
     except ImportError as error:
         raise ModelRefused(f"--int8 needs {error.name}, which is not installed; use the image with torch") from error
-    return quantize.quantize(spec, file, calibration)
+    return quantize.quantize
 
 
 def _with_tokenizer(model_dir: Path, source: Path, *, trust_remote_code: bool) -> Path:
