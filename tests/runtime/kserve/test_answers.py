@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceSt
 
 from tests.runtime.kserve import models
 from tests.runtime.kserve.asking import Ours, agree, recorded, same
-from tests.runtime.kserve.cases import CASES, GOLDEN, NAME, golden
+from tests.runtime.kserve.cases import CASES, GOLDEN, NAME, TEXTS, golden, v1
 from tests.runtime.kserve.departures import BY_PLACE
 
 CONTENTS = {"BYTES": "bytes_contents", "INT64": "int64_contents", "FP32": "fp32_contents"}
@@ -63,6 +64,21 @@ async def test_answers_are_those_that_kserve_gave(server: str) -> None:
 async def test_padded_by_torch_they_are_the_same(server: str) -> None:
     async with Ours(server, models.folder(CASES[server][0].model), "--backend", "torch-padded") as ours:
         await compare(ours, server)
+
+
+@pytest.mark.parametrize("server", ["roberta", "bert-token", "roberta-token-logits-offsets"])
+async def test_in_batches_with_others_they_are_the_same(server: str) -> None:
+    """Some of which are padded for their request, and some, with labels, are not."""
+    requests = CASES[server][1]
+    cases = [*equal_cases(server)] * 4
+    labelled = v1(*TEXTS, parameters={"id2label": True})
+    async with Ours(server, models.folder(CASES[server][0].model)) as ours:
+        alone = await ours.answer(labelled)
+        asked = [one for case in cases for one in (requests[case], labelled)]
+        found = await asyncio.gather(*(ours.answer(request) for request in asked))
+    for case, answer in zip(cases, found[::2], strict=True):
+        assert agree(answer, recorded(server, case)), case
+    assert all(same(answer.body, alone.body) for answer in found[1::2])
 
 
 @pytest.mark.parametrize("server", ["bert-token", "xlm-roberta-token-probabilities-offsets"])
