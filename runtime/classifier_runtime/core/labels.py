@@ -55,8 +55,9 @@ def labels_of(config: Mapping[str, Any], classes: int) -> Labels:
             number = int(key)
         except (TypeError, ValueError):
             return Labels(default, "invalid")
-        if 0 <= number < classes:
-            found[number] = str(label)
+        if 0 <= number < classes and label is not None:
+            # Half of a pair of surrogates, which JSON can write, could be sent to nobody.
+            found[number] = str(label).encode("utf-8", "replace").decode()
     names = tuple(found.get(number, default[number]) for number in range(classes))
     if len(found) < classes:
         return Labels(names, "partial")

@@ -67,7 +67,7 @@ async def binary(client: Client, given: Given, options: Mapping[str, Any], model
     head = orjson.dumps(
         {
             "inputs": [{**tensor, "parameters": {"binary_data_size": len(blob)}}],
-            "parameters": {**options, "binary_data_output": True},
+            "parameters": {"binary_data_output": True, **options},
         }
     )
     return await _post(

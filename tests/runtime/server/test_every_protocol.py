@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from classifier_runtime.core.labels import Labels
+from classifier_runtime.core.serving import Facts
+from classifier_runtime.protocols import inference_pb2 as pb
+from classifier_runtime.protocols import v2_binary
 from tests.runtime.server.carriers import ALL, Carrier
 from tests.runtime.server.conftest import Client, Start
 from tests.runtime.server.doubles import SEQUENCE, TextBackend
@@ -154,3 +158,33 @@ async def test_an_answer_that_comes_too_late_is_not_waited_for(start: Start, car
     status, said = await carrier(client, ["slow"], {}, "model")
     backend.go.set()
     assert (status, said) == (504, "the answer would have come too late")
+
+
+WRITTEN = ("שלילי", "😐 meh|\"x\": 'y'\n\0", "e\u0301toile \N{RIGHT-TO-LEFT OVERRIDE}")
+
+
+@pytest.mark.parametrize("number", range(3))
+async def test_labels_are_sent_as_they_are_written(start: Start, carrier: Carrier, number: int) -> None:
+    client = await start(Facts("text-classification", Labels(WRITTEN, "named")))
+    text = " ".join("9" if place == number else "0" for place in range(3))
+    # As tensors in JSON where there is a choice, to look into them.
+    asked = {"id2label": True, "top_k": 1} | ({"binary_data_output": False} if carrier is ALL["V2, binary"] else {})
+    status, said = await carrier(client, [text], asked, "model")
+    assert status == 200, said
+    assert WRITTEN[number] in labels(said)
+    assert f'classifier_label_info{{id="{number}"' in "\n".join(await client.metrics())
+
+
+def labels(answer: Any) -> list[str]:
+    """All labels of an answer, whatever carried it."""
+    if isinstance(answer, pb.ModelInferResponse):
+        raw = dict(zip((one.name for one in answer.outputs), answer.raw_output_contents, strict=False))
+        if raw:
+            return [one.decode() for one in v2_binary.decode(raw["labels"], 9, "")]
+        return [one.decode() for tensor in answer.outputs for one in tensor.contents.bytes_contents]
+    if isinstance(answer, list):
+        return [one["label"] for row in answer for one in row]
+    answer = answer.get("data", answer)
+    if "predictions" in answer:
+        return labels(answer["predictions"])
+    return [str(one) for tensor in answer["outputs"] for one in tensor["data"]]
