@@ -13,8 +13,8 @@ from typing import Final
 import orjson
 
 from tests.bench.load import Connection, LoadError, body_of, request
-from tests.runtime.bench.peers import Server
 from tests.runtime.bench.sample import Heard, Span
+from tests.runtime.bench.server import Server
 from tests.runtime.bench.subjects import Subject
 
 PROBE_SECONDS: Final = 0.05

@@ -74,7 +74,8 @@ def ensure(environment: Environment) -> Path:
             _run(uv, "pip", "install", "--quiet", *here, *environment.requirements)
             environment.finish(part)
             part.rename(folder)
-    return folder
+            cache.drop_unused(folder.parent)
+    return cache.used(folder)
 
 
 def versions(environment: Environment) -> list[str]:

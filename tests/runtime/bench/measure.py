@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
 
 from tests.runtime.bench.asking import Client, Question, questions
-from tests.runtime.bench.peers import Server
 from tests.runtime.bench.processes import Started, awake, load_average, machine_cpu, post
-from tests.runtime.bench.sample import Cell, Heard, rate
+from tests.runtime.bench.sample import CELLS, Cell, Heard, rate
+from tests.runtime.bench.server import Server
 from tests.runtime.bench.subjects import Subject
 
 T = TypeVar("T")
@@ -80,9 +80,14 @@ def ask(target: Target, cell: Cell, seconds: float, run: Run[Heard]) -> Record:
     }
 
 
+def alone(cell: str) -> bool:
+    """Whether the engine alone is measured beside this cell: where texts wait one by one."""
+    return CELLS[cell].texts == 1 and CELLS[cell].clients > 1
+
+
 def inside(target: Target, cell: Cell, seconds: float) -> Record | None:
     """The engine alone, with as many texts waiting as the cell has clients."""
-    if target.inside is None or cell.texts > 1 or not cell.probed:
+    if target.inside is None or not alone(cell.name):
         return None
     url = f"http://127.0.0.1:{target.inside.port}/?waiting={cell.clients}&seconds="
     with awake(target.inside):

@@ -1,125 +1,38 @@
-"""Every server that is asked: ours, and each peer with what it takes to run it here.
+"""Every peer, with what it takes to run it here.
 
-A new peer is one more `Server` in `PEERS`. Versions are pinned where others fail; what is not pinned is as it was
-on the day in `environments.NEWEST`.
+A new one is one more `Server` in `PEERS`. Versions are pinned where others fail; what is not pinned is as it was on the
+day in `environments.NEWEST`.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from tests.controlplane import versions
 from tests.runtime.bench import kserve_server
 from tests.runtime.bench.environments import Environment, Unavailable, replace, site_packages, uninstall
-from tests.runtime.bench.subjects import Subject
+from tests.runtime.bench.server import (
+    NAME,
+    Place,
+    Server,
+    best_labels,
+    infinity,
+    inputs,
+    label_tensor,
+    labels,
+    labels_in_json,
+    predictions,
+    v1,
+    v2,
+)
 
 APPS: Final = Path(__file__).with_name("servers")
-RUNTIME: Final = Path(__file__).parents[3] / "runtime"
-NAME: Final = "m"
-"""Of the model, wherever a server wants one."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a server is started.
-
-    :param programs: the folder with its Python
-    :param ports: HTTP's, and one more
-    :param scratch: a folder of its own
-    """
-
-    programs: Path
-    subject: Subject
-    ports: tuple[int, int]
-    scratch: Path
-
-
-@dataclass(frozen=True)
-class Server:
-    """How one is started, asked and understood.
-
-    :param environment: None for that of this process
-    :param path: that is posted to
-    :param question: the body that asks for some texts
-    :param classes: of an answer, each by its id or its label
-    :param variables: of the environment; it may raise `Unavailable`
-    :param lossy: whether it computes less precisely than the reference
-    :param model: the form of the model that it serves
-    :param engine: the backend, where it is one of ours
-    """
-
-    name: str
-    about: str
-    environment: Environment | None
-    command: Callable[[Place], Sequence[str]]
-    path: str
-    health: str
-    question: Callable[[Sequence[str]], object]
-    classes: Callable[[Any], Sequence[int | str]]
-    variables: Callable[[], Mapping[str, str]] = field(default=dict)
-    lossy: bool = False
-    model: Callable[[Subject], Path] = lambda subject: subject.plain
-    engine: str = ""
-
-    @property
-    def ours(self) -> bool:
-        return bool(self.engine)
-
-
-# -- questions and answers ---------------------------------------------------------------------------------------------
-
-
-def _v1(texts: Sequence[str]) -> object:
-    return {"instances": texts}
-
-
-def _v2(name: str, *more: int) -> Callable[[Sequence[str]], object]:
-    def question(texts: Sequence[str]) -> object:
-        tensor = {"name": name, "shape": [len(texts), *more], "datatype": "BYTES", "data": texts}
-        return {"inputs": [tensor]}
-
-    return question
-
-
-def _infinity(texts: Sequence[str]) -> object:
-    return {"model": NAME, "input": texts}
-
-
-def _inputs(texts: Sequence[str]) -> object:
-    return {"inputs": texts if len(texts) > 1 else texts[0]}
-
-
-def _predictions(answer: Any) -> Sequence[int | str]:
-    found: Sequence[int | str] = answer["predictions"]
-    return found
-
-
-def _labels(found: Any) -> Sequence[str]:
-    return [one["label"] for one in (found if isinstance(found, list) else [found])]
-
-
-def _best_labels(answer: Any) -> Sequence[str]:
-    return [max(scores, key=lambda one: one["score"])["label"] for scores in answer["data"]]
-
-
-def _labels_in_json(answer: Any) -> Sequence[str]:
-    return [json.loads(one)["label"] for one in answer["outputs"][0]["data"]]
-
-
-def _label_tensor(answer: Any) -> Sequence[str]:
-    (found,) = (tensor["data"] for tensor in answer["outputs"] if tensor["name"] == "label")
-    return list(found)
-
-
-# -- what it takes to run them ---------------------------------------------------------------------------------------
 
 
 def _infinity_command(place: Place, model: Path, *more: str) -> Sequence[str]:
@@ -242,8 +155,8 @@ PEERS: Final = (
         _kserve,
         f"/v1/models/{NAME}:predict",
         "/v2/health/live",
-        _v1,
-        _predictions,
+        v1,
+        predictions,
     ),
     Server(
         "infinity-onnx",
@@ -257,8 +170,8 @@ PEERS: Final = (
         lambda place: _infinity_command(place, _onnx(place), "--engine", "optimum"),
         "/classify",
         "/health",
-        _infinity,
-        _best_labels,
+        infinity,
+        best_labels,
     ),
     Server(
         "infinity-torch",
@@ -269,8 +182,8 @@ PEERS: Final = (
         ),
         "/classify",
         "/health",
-        _infinity,
-        _best_labels,
+        infinity,
+        best_labels,
     ),
     Server(
         "mlserver",
@@ -287,8 +200,8 @@ PEERS: Final = (
         _mlserver,
         f"/v2/models/{NAME}/infer",
         "/v2/health/live",
-        _v2("array_inputs"),  # the one name that it does not spread over its pipeline's arguments
-        _labels_in_json,
+        v2("array_inputs"),  # the one name that it does not spread over its pipeline's arguments
+        labels_in_json,
     ),
     Server(
         "litserve",
@@ -297,8 +210,8 @@ PEERS: Final = (
         _app("litserve"),
         "/predict",
         "/health",
-        _inputs,
-        lambda answer: _labels(answer["outputs"]),
+        inputs,
+        lambda answer: labels(answer["outputs"]),
     ),
     Server(
         "triton",
@@ -307,8 +220,8 @@ PEERS: Final = (
         _app("triton", 2),
         f"/v2/models/{NAME}/infer",
         "/v2/health/live",
-        _v2("text", 1),
-        _label_tensor,
+        v2("text", 1),
+        label_tensor,
         _libpython,
     ),
     Server(
@@ -318,45 +231,7 @@ PEERS: Final = (
         _app("pipeline"),
         "/",
         "/health",
-        _inputs,
-        _labels,
+        inputs,
+        labels,
     ),
 )
-
-
-def _ours(name: str, backend: str, model: Callable[[Subject], Path], *, lossy: bool = False) -> Server:
-    def command(place: Place) -> Sequence[str]:
-        return [
-            *(
-                sys.executable,
-                "-m",
-                "classifier_runtime",
-                f"--model_dir={model(place.subject)}",
-                f"--model_name={NAME}",
-            ),
-            *("--host=127.0.0.1", f"--http_port={place.ports[0]}", "--enable_grpc=false", f"--backend={backend}"),
-        ]
-
-    return Server(
-        name,
-        f"ours, {name}, V1",
-        None,
-        command,
-        f"/v1/models/{NAME}:predict",
-        "/v2/health/live",
-        _v1,
-        _predictions,
-        lambda: {"PYTHONPATH": os.pathsep.join((str(RUNTIME), os.environ.get("PYTHONPATH", "")))},
-        lossy=lossy,
-        model=model,
-        engine=backend,
-    )
-
-
-OURS: Final = (
-    _ours("openvino-fp32", "openvino", lambda subject: subject.openvino),
-    _ours("openvino-int8", "openvino", lambda subject: subject.int8, lossy=True),
-    _ours("torch-packed", "torch-packed", lambda subject: subject.plain),
-)
-
-SERVERS: Final[Mapping[str, Server]] = {server.name: server for server in (*PEERS, *OURS)}

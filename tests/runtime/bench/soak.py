@@ -19,7 +19,7 @@ import orjson
 from tests.bench.load import LoadError, request
 from tests.runtime.bench.asking import Line, reason
 from tests.runtime.bench.measure import Record, Run, Target
-from tests.runtime.bench.peers import NAME
+from tests.runtime.bench.server import NAME
 
 SEED: Final = 11
 CLIENTS: Final = 32

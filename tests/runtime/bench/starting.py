@@ -5,18 +5,24 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Final
 
 import orjson
 
+from classifier_runtime.errors import ModelRefused
 from tests.bench.load import LoadError
 from tests.controlplane import ControlPlaneError, NoToolchainError
+from tests.models.recipes import NotMadeError
 from tests.runtime.bench import environments
 from tests.runtime.bench.asking import Client
 from tests.runtime.bench.environments import Unavailable, say
 from tests.runtime.bench.measure import Record, Target
-from tests.runtime.bench.peers import RUNTIME, Place, Server
+from tests.runtime.bench.ours import RUNTIME
 from tests.runtime.bench.processes import Crowd, Died, Started, free_ports, post
+from tests.runtime.bench.server import Place, Server
 from tests.runtime.bench.subjects import Subject
+
+_REASONS: Final = (Unavailable, Died, ControlPlaneError, NoToolchainError, NotMadeError, ModelRefused, OSError)
 
 
 def start(crowd: Crowd, server: Server, subject: Subject, *, alone: bool) -> tuple[Target | None, Record]:
@@ -30,7 +36,7 @@ def start(crowd: Crowd, server: Server, subject: Subject, *, alone: bool) -> tup
         memory = started.megabytes
         started.sleep()
         inside = _inside(crowd, server, subject) if alone and server.ours else None
-    except (Unavailable, Died, ControlPlaneError, NoToolchainError, OSError) as error:
+    except _REASONS as error:
         say(f"{server.name} cannot be measured: {error}")
         return None, {"kind": "failed", **head, "reason": str(error)}
     versions = environments.versions(server.environment) if server.environment is not None else []

@@ -20,8 +20,6 @@ class Subject:
 
     :param folder: of what the bench makes of it
     :param plain: as the Hub has it
-    :param openvino: exported
-    :param int8: exported and quantised
     :param ids: of its labels
     :param expected: the class of each text; None where the best two are as good as equal
     :param held_out: sentences with their labels that the model has not seen; none for random weights
@@ -30,12 +28,23 @@ class Subject:
     name: str
     folder: Path
     plain: Path
-    openvino: Path
-    int8: Path
     ids: Mapping[str, int]
     texts: Sequence[str]
     expected: Sequence[int | None]
     held_out: Sequence[tuple[str, int]] = ()
+
+    @property
+    def openvino(self) -> Path:
+        """Exported; made where it is not there."""
+        return models.exported(self.name)
+
+    @property
+    def int8(self) -> Path:
+        """Exported and quantised.
+
+        :raises ModelRefused: it would answer otherwise too often
+        """
+        return models.exported(self.name, int8=True)
 
 
 def subject(name: str) -> Subject:
@@ -53,8 +62,6 @@ def subject(name: str) -> Subject:
         name,
         folder,
         plain,
-        models.exported(name),
-        models.exported(name, int8=True),
         {label: int(number) for number, label in config["id2label"].items()},
         asked,
         reference.classes(plain, asked, folder / f"reference-{key}.json"),

@@ -14,10 +14,10 @@ from aiohttp import web
 
 from tests.bench.load import LoadError
 from tests.runtime.bench import overload, soak
-from tests.runtime.bench.asking import Client, Question, questions_of
-from tests.runtime.bench.peers import PEERS, SERVERS
+from tests.runtime.bench.asking import Client, Line, Question, questions_of
+from tests.runtime.bench.peers import PEERS
 
-KSERVE = SERVERS["kserve"]
+KSERVE = PEERS[0]
 IDS = {"NEGATIVE": 0, "POSITIVE": 1}
 Handler: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.Response]]
 
@@ -169,7 +169,7 @@ async def test_a_client_that_goes_before_its_answer_is_no_error_and_can_ask_agai
 
     async with serving(wait) as client:
         (question,) = asked(client, [1])
-        line = soak.Line(client.url)
+        line = Line(client.url)
         await soak.leave(line, question.data)
         gone.set()
 
