@@ -168,6 +168,8 @@ def _with_tokenizer(model_dir: Path, source: Path, *, trust_remote_code: bool) -
         raise ModelRefused(
             f"{model_dir}: its tokenizer is written in Python and cannot be converted to a tokenizer.json"
         )
+    if backend.get_vocab().keys() <= set(tokenizer.all_special_tokens):  # what transformers makes of no file at all
+        raise ModelRefused(f"{model_dir}: no tokenizer.json, and no vocabulary to make one of; copy the model again")
     backend.save(str(source / "tokenizer.json"))
     return source
 

@@ -91,6 +91,13 @@ def test_a_tokenizer_that_pads_or_cuts_every_text_does_so_no_more(tmp_path: Path
     assert not list(folder.glob(".export-*"))
 
 
+def test_a_model_without_words_is_refused_though_transformers_makes_a_tokenizer_of_nothing(tmp_path: Path) -> None:
+    folder = tiny.variant("bert", tmp_path / "m", without=("tokenizer.json", "tokenizer_config.json"))
+
+    with pytest.raises(ModelRefused, match=r"no tokenizer\.json, and no vocabulary to make one of"):
+        export(folder, tmp_path / "out", timed=False)
+
+
 def test_a_model_with_words_only_gets_the_tokenizer_that_it_lacks(tmp_path: Path) -> None:
     folder = tiny.variant("bert", tmp_path / "m", without=("tokenizer.json",))
     words = json.loads((tiny.model("bert") / "tokenizer.json").read_text())["model"]["vocab"]
