@@ -78,7 +78,8 @@ def show(plane: ControlPlane, made: classifiers.Models) -> list[local.Local]:
     plane.until(lambda: len(_measured(plane)) >= len(services), 30, "every ModelPull is measured")
     print(plane.kubectl("get", "modelpulls", f"--namespace={NAMESPACE}"))
     say("What it told the services' owners (kubectl get events):")
-    plane.until(lambda: len(_events(plane)) >= len(services), 30, "an Event for each service")
+    names = {item["metadata"]["name"] for item in services}
+    plane.until(lambda: names <= {event["involvedObject"]["name"] for event in _events(plane)}, 30, "an Event for each")
     for event in _events(plane):
         print(f"{event['type']:<8}{event['reason']:<18}{event['involvedObject']['name']:<15}{event['message']}")
     print(flush=True)
