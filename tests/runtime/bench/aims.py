@@ -112,5 +112,5 @@ AIMS: Final[Sequence[Aim]] = (
     Aim("Health, p99 with 64 clients", 25.0, _health, most=True, unit="ms"),
     Aim("Ready, from an export", 3.0, _ready, most=True, unit="s"),
     Aim("Requests lost at 4 times what it can do", 0.0, _lost, most=True, unit=""),
-    Aim("Memory over 100,000 mixed requests, its last half's growth", 0.02, _growth, most=True, unit=""),
+    Aim("Memory over 100,000 mixed requests, its last growth", 0.02, _growth, most=True, unit=""),
 )

@@ -24,7 +24,7 @@ def told(records: Sequence[Record]) -> str:
         _shares(figures),
         _rest(figures),
         _quiet(figures),
-        "\n".join(("Aims", *(f"  {aim.told(figures)}" for aim in AIMS))),
+        _aims(figures),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -84,7 +84,7 @@ def _ratio(found: Sequence[float]) -> str:
 
 def _checked(figures: Figures) -> str:
     """Every answer was; what is told is where not all were right."""
-    lines = ["Answers: the same class as transformers in float32, near ties left out"]
+    lines = []
     for one in figures.of("started"):
         model, name = one["model"], one["target"]
         checked = figures.of("cell", model=model, target=name)
@@ -102,7 +102,9 @@ def _checked(figures: Figures) -> str:
             + (f"   held-out accuracy {accuracy:.4f}" if accuracy is not None else "")
             + "".join(f"\n      {count} x {reason}" for reason, count in errors.items())
         )
-    return "\n".join(lines)
+    return (
+        "\n".join(("Answers: the same class as transformers in float32, near ties left out", *lines)) if lines else ""
+    )
 
 
 def _shares(figures: Figures) -> str:
@@ -145,6 +147,13 @@ def _soak(figures: Figures) -> Iterator[str]:
             for row in one["rows"]
         ]
         yield "\n".join(lines)
+
+
+def _aims(figures: Figures) -> str:
+    """All of a comparison's; of another run those that it measured."""
+    compared = bool(figures.of("cell"))
+    lines = [f"  {aim.told(figures)}" for aim in AIMS if compared or aim.value(figures) is not None]
+    return "\n".join(("Aims", *lines))
 
 
 def _quiet(figures: Figures) -> str:

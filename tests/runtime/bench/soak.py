@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -101,19 +102,24 @@ def _some_of(text: str, chance: random.Random) -> str:
 
 def measure(target: Target, count: int, run: Run[Outcome]) -> Record:
     found = run(_soak(target, count))
-    half = found.rows[len(found.rows) // 2]["pss_mb"]
-    last = found.rows[-1]["pss_mb"]
     return {
         "kind": "soak",
         "model": target.subject.name,
         "target": target.server.name,
         "requests": found.done,
         "rows": found.rows,
-        "growth": last / half - 1,
+        "growth": growth([row["pss_mb"] for row in found.rows]),
         "told": ", ".join(f"{number} {name}" for name, number in sorted(found.kinds.items()))
         + f"; {found.refused} refused by 429; {sum(found.wrong.values())} answered otherwise than they were to be "
         + str(dict(found.wrong)),
     }
+
+
+def growth(samples: Sequence[float]) -> float:
+    """By what share the last quarter's median is above that of the quarter before: what levels off, has none."""
+    quarter = max(1, len(samples) // 4)
+    before = statistics.median(samples[-2 * quarter : -quarter] or samples)
+    return statistics.median(samples[-quarter:]) / before - 1
 
 
 async def _soak(target: Target, count: int) -> Outcome:
@@ -123,14 +129,17 @@ async def _soak(target: Target, count: int) -> Outcome:
     began = time.perf_counter()
 
     def sample() -> None:
+        nonlocal began
+        now = time.perf_counter()
         outcome.rows.append(
             {
                 "requests": outcome.done,
                 "pss_mb": target.started.megabytes,
                 "rss_mb": target.started.resident,
-                "per_second": outcome.done / (time.perf_counter() - began),
+                "per_second": every / (now - began),
             }
         )
+        began = now
 
     async def client() -> None:
         line = Line(target.url)

@@ -160,6 +160,12 @@ def test_a_soaks_requests_are_of_all_kinds_and_the_same_each_time() -> None:
     assert drawn == list(soak.drawn(["a text of some length", "another"], "http://127.0.0.1", 2000))
 
 
+def test_memory_that_levels_off_has_no_growth_however_much_it_grew_before() -> None:
+    assert soak.growth([100, 200, 250, 300, 300, 300, 300, 300]) == 0
+    assert soak.growth([100, 110, 120, 130, 140, 150, 160, 170]) == pytest.approx(165 / 145 - 1)
+    assert soak.growth([100]) == 0
+
+
 async def test_a_client_that_goes_before_its_answer_is_no_error_and_can_ask_again() -> None:
     gone = asyncio.Event()
 
