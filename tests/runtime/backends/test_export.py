@@ -134,6 +134,28 @@ def test_backends_are_timed_and_the_figures_kept(tmp_path: Path, monkeypatch: py
     assert verdict.read(tmp_path) == found
 
 
+def test_a_backend_that_cannot_be_loaded_is_not_timed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = exported.folder("bert") / OPENVINO
+    monkeypatch.setattr(child, "run", lambda work, *args: work(*args))
+    monkeypatch.setattr(probe, "PACKABLE", frozenset())
+
+    found = probe.timings(dataclasses.replace(spec("bert"), pad_id=None), file, 1)
+
+    assert found.keys() == {"openvino"}
+    assert "torch-padded cannot be timed" in caplog.text
+
+
+def test_without_figures_it_is_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object) -> None:
+        raise child.ChildDied("ended by itself")
+
+    monkeypatch.setattr(child, "run", killed)
+
+    assert probe.fastest(probe.timings(spec("bert"), Path("model"), 1)) == "openvino"
+
+
 def test_a_rival_must_win_by_the_margin() -> None:
     assert probe.fastest({"openvino": 1.0, "torch-packed": 0.86}) == "openvino"
     assert probe.fastest({"openvino": 1.0, "torch-packed": 0.84}) == "torch-packed"
