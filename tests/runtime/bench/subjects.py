@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -33,12 +34,12 @@ class Subject:
     expected: Sequence[int | None]
     held_out: Sequence[tuple[str, int]] = ()
 
-    @property
+    @cached_property
     def openvino(self) -> Path:
         """Exported; made where it is not there."""
         return models.exported(self.name)
 
-    @property
+    @cached_property
     def int8(self) -> Path:
         """Exported and quantised.
 
