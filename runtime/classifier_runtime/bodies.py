@@ -11,6 +11,18 @@ from aiohttp.web_protocol import RequestPayloadError
 from classifier_runtime.errors import InvalidRequest, Stalled, TooLarge
 
 _ENCODINGS: Final = ("", "identity", "gzip", "deflate")
+_MOST_PACKED: Final = 1032
+"""Bytes that deflate makes of one at most (zlib's manual, "Maximum Compression Factor")."""
+
+
+def size(http: web.BaseRequest, most_bytes: int) -> int:
+    """Of a body that is about to be read: the most it can be."""
+    announced = http.content_length
+    if announced is None:
+        return most_bytes if http.body_exists else 0
+    if "Content-Encoding" in http.headers:
+        announced *= _MOST_PACKED
+    return min(announced, most_bytes)
 
 
 async def read(http: web.BaseRequest, most_bytes: int, seconds: float) -> bytes:

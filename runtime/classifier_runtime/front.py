@@ -94,9 +94,10 @@ class Front:
                 path, _, query = _target(http.raw_path).partition("?")
                 route, args = self._router.find(http.method, path)
                 protocol = route.protocol
-                body = await bodies.read(http, self._most_bytes, self._body_seconds) if http.body_exists else b""
-                request = Request(http.headers, _query(query) if query else _NOTHING, args, body)
-                response = await route.handler(request)
+                with self._serving.room.of(bodies.size(http, self._most_bytes)):
+                    body = await bodies.read(http, self._most_bytes, self._body_seconds) if http.body_exists else b""
+                    request = Request(http.headers, _query(query) if query else _NOTHING, args, body)
+                    response = await route.handler(request)
             except (RequestError, NoSuchPath, WrongMethod) as error:
                 response = errors.response(error)
             except Exception as error:  # noqa: BLE001 - whatever it is: a client gets an answer, and the log where it was

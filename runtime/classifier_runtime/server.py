@@ -20,6 +20,7 @@ from classifier_runtime import logs, metrics, ui
 from classifier_runtime.backends.base import Backend
 from classifier_runtime.core.engine import Engine
 from classifier_runtime.core.job import Instance, Result
+from classifier_runtime.core.room import REQUESTS_AT_ONCE, Room
 from classifier_runtime.core.service import Service
 from classifier_runtime.core.serving import Facts, Limits, Serving, State
 from classifier_runtime.errors import ModelRefused
@@ -85,6 +86,7 @@ class Server:
             settings.options,
             Limits(settings.max_instances, settings.max_text_bytes, settings.request_timeout_seconds),
             offsets=settings.return_offsets_mapping,
+            room=Room(REQUESTS_AT_ONCE * settings.max_request_bytes),
             observe=metrics.result if tracer is None else partial(_observed, tracer),
         )
         self._naming = naming or Naming()

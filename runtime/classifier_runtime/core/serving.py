@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -11,6 +12,7 @@ from typing import Protocol
 from classifier_runtime.core.job import Instance, Job, Result
 from classifier_runtime.core.labels import Labels
 from classifier_runtime.core.options import Options
+from classifier_runtime.core.room import Room
 from classifier_runtime.core.scoring import Problem
 from classifier_runtime.errors import DeviceLost, NotReady, TooLarge
 
@@ -88,6 +90,7 @@ class Serving:
 
     :param options: in force where a request says nothing
     :param offsets: whether basic answers on tokens say where each is in the text
+    :param room: for the bytes of all requests; None for no end of it
     :param observe: told of each result
     """
 
@@ -98,12 +101,14 @@ class Serving:
         limits: Limits,
         *,
         offsets: bool = False,
+        room: Room | None = None,
         observe: Callable[[Sequence[Instance], Result], None] = lambda _, __: None,
     ) -> None:
         self.name = name
         self.options = options
         self.limits = limits
         self.offsets = offsets
+        self.room = room or Room(sys.maxsize)
         self.state = State.STARTING
         self.broken: str | None = None
         """Why the device will never answer again; None while it does."""

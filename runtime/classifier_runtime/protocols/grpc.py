@@ -6,12 +6,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
 import grpc
 from google.protobuf.message import DecodeError, Message
 
+from classifier_runtime.core.room import Room
 from classifier_runtime.core.serving import Serving
 from classifier_runtime.errors import InvalidRequest, Overloaded, RequestError, UnknownModel
 from classifier_runtime.logs import where
@@ -134,7 +136,7 @@ def _handlers(serving: Serving, observe: Observe) -> grpc.GenericRpcHandler:
             "ModelReady": _method(model_ready, pb.ModelReadyRequest),
             "ServerMetadata": _method(server_metadata, pb.ServerMetadataRequest),
             "ModelMetadata": _method(model_metadata, pb.ModelMetadataRequest),
-            "ModelInfer": _method(model_infer, pb.ModelInferRequest, observe),
+            "ModelInfer": _method(model_infer, pb.ModelInferRequest, observe, serving.room),
             "RepositoryModelLoad": _method(load, pb.RepositoryModelLoadRequest),
             "RepositoryModelUnload": _method(unload, pb.RepositoryModelUnloadRequest),
         },
@@ -142,7 +144,10 @@ def _handlers(serving: Serving, observe: Observe) -> grpc.GenericRpcHandler:
 
 
 def _method(
-    answer: Callable[[Q], Awaitable[Any]], request: type[Q], observe: Observe = lambda _, __, ___: None
+    answer: Callable[[Q], Awaitable[Any]],
+    request: type[Q],
+    observe: Observe = lambda _, __, ___: None,
+    room: Room | None = None,
 ) -> grpc.RpcMethodHandler[Any, Any]:
     parse = cast("Callable[[bytes], Q]", request.FromString)
 
@@ -150,7 +155,8 @@ def _method(
         began = time.perf_counter()
         status = _GONE
         try:
-            response = await answer(_parsed(parse, data))
+            with nullcontext() if room is None else room.of(len(data)):
+                response = await answer(_parsed(parse, data))
             status = 200
         except RequestError as error:
             status = error.status

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from classifier_runtime.core.room import REQUESTS_AT_ONCE
 from tests.runtime.server.conftest import Client, Start
 from tests.runtime.server.doubles import IMAGES
 
@@ -146,6 +147,56 @@ async def test_a_body_that_does_not_come_is_not_waited_for(start: Start) -> None
     assert line.split()[1] == b"408"
     assert b"the body did not come within 0.3 s" in body
     assert await client.predict("5") == [0]
+
+
+async def taken(client: Client, sent: bytes, size: int) -> asyncio.StreamWriter:
+    """Sends what is not all of a request, and returns when room of this size is taken for it."""
+    _, writer = await asyncio.open_connection("127.0.0.1", client.server.port)
+    writer.write(sent)
+    await room_taken(client, client.server.serving.room.taken + size)
+    return writer
+
+
+async def room_taken(client: Client, size: int) -> None:
+    async with asyncio.timeout(20):
+        while client.server.serving.room.taken != size:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0)
+
+
+async def test_large_requests_have_room_beside_others_or_come_again_and_small_ones_always_do(start: Start) -> None:
+    client = await start(max_request_bytes=100_000)
+    announced = post(length=100_000, body=b"{")
+    waiting = [await taken(client, announced, 100_000) for _ in range(REQUESTS_AT_ONCE)]
+
+    line, headers, body = await raw(client, announced)
+    assert line.split()[1] == b"429"
+    assert b"Retry-After: 1" in headers
+    assert b"no room" in body
+    assert await client.predict("5") == [0]
+
+    for writer in waiting:
+        writer.close()
+        await writer.wait_closed()
+    await room_taken(client, 0)
+    assert (await client.refused(b" " * 90_000))[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("sent", "size"),
+    [
+        (post(length=70_000), 70_000),
+        (post(b"Content-Encoding: gzip", length=100, body=b""), 103_200),
+        (post(b"Content-Encoding: gzip", length=100_000, body=b""), 1_000_000),
+        (post(b"Transfer-Encoding: chunked", length=-1, body=b"1\r\n{\r\n"), 1_000_000),
+        (post(length=65_536), 0),
+    ],
+)
+async def test_a_body_takes_the_room_that_it_may_need(start: Start, sent: bytes, size: int) -> None:
+    client = await start(max_request_bytes=1_000_000)
+
+    writer = await taken(client, sent, size)
+    writer.close()
+    await writer.wait_closed()
 
 
 @pytest.mark.parametrize("sent", [b"", post()[:30]])
