@@ -29,7 +29,7 @@ from tests.runtime.bench.starting import start
 from tests.runtime.bench.subjects import subject
 
 SERVERS: Final = {server.name: server for server in (*PEERS, *OURS)}
-_CHECKED_TEXTS: Final = 192
+_CHECKED_TEXTS: Final = 96
 """That each server is asked first: its answers are checked, and it is warm."""
 
 
