@@ -26,6 +26,7 @@ EPOCHS: Final = 35
 PEAK_RATE: Final = 1.5e-3
 WARM_UP: Final = 60
 BATCH: Final = 64
+SHIFT: Final = 2  # pixels at most, each batch another way: who wrote a digit did not always write it in the middle
 PROCESSOR: Final = {
     "image_processor_type": "ViTImageProcessor",
     "do_resize": True,
@@ -50,7 +51,10 @@ def make(folder: Path) -> dict[str, Any]:
     order = torch.randperm(len(labels))
     held_out, training = order[:HELD_OUT], order[HELD_OUT:]
     model = _untrained()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # so small a model is no faster with more, and on a busy machine far slower
     _train(model, values[training], labels[training])
+    torch.set_num_threads(threads)
     with torch.inference_mode():
         scores = model.eval()(values[held_out]).logits.softmax(-1)
     model.save_pretrained(folder)
@@ -97,7 +101,8 @@ def _train(model: Any, values: torch.Tensor, labels: torch.Tensor) -> None:
         batch = order[step % per_epoch]
         for group in optimizer.param_groups:
             group["lr"] = rate(step, steps, PEAK_RATE, WARM_UP)
-        model(values[batch], labels=labels[batch]).loss.backward()
+        moved = torch.randint(-SHIFT, SHIFT + 1, (2,)).tolist()
+        model(values[batch].roll(moved, (2, 3)), labels=labels[batch]).loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
