@@ -52,7 +52,9 @@ def make(folder: Path) -> dict[str, Any]:
     held_out, training = order[:HELD_OUT], order[HELD_OUT:]
     model = _untrained()
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # so small a model is no faster with more, and on a busy machine far slower
+    torch.set_num_threads(
+        1
+    )  # half a minute; on a busy machine more threads of so small a model mostly wait for each other
     _train(model, values[training], labels[training])
     torch.set_num_threads(threads)
     with torch.inference_mode():
