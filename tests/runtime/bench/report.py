@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -78,8 +79,7 @@ def _cell(figures: Figures, model: str, cell: str) -> str:
 def _ratio(found: Sequence[float]) -> str:
     if not found:
         return f"{'-':>7} {'':8}"
-    ordered = sorted(found)
-    return f"{ordered[len(ordered) // 2]:7.2f} {f'({ordered[-1]:.2f})':8}"
+    return f"{statistics.median(found):7.2f} {f'({max(found):.2f})':8}"
 
 
 def _checked(figures: Figures) -> str:
