@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from classifier_runtime.backends.layouts import GRID
 from classifier_runtime.errors import OutOfMemory
 
 # On CPU larger batches are slower: measured from 256 to 4,096 tokens with BERT-base, 512 was the fastest.
@@ -48,9 +49,10 @@ def held(config: Mapping[str, Any], longest: int, free: int | None) -> int | Non
     """Tokens whose computation a CPU's free memory holds; None where nothing says.
 
     Of a token are kept at once, in one layer: what comes in and goes out of attention and its norms, 8 times the hidden
-    size; what the feed-forward layer makes of it, before and after its activation; and where attention is not fused,
-    its scores to every other token. Measured with MiniLM, of which it is fused: 24 KiB by OpenVINO and by torch, as
-    computed without the scores.
+    size; what the feed-forward layer makes of it, before and after its activation; and of each place of attention's
+    grid that it may have, what goes in and out and, where attention is not fused, its scores to every other token.
+    Measured with MiniLM in even lengths, of which it is fused: 24 KiB by OpenVINO and by torch, as computed without the
+    grid.
 
     :param config: the model's config.json
     """
@@ -59,7 +61,7 @@ def held(config: Mapping[str, Any], longest: int, free: int | None) -> int | Non
         return None
     inner = _first(config, "intermediate_size", "hidden_dim", "encoder_ffn_dim", "n_inner") or 4 * hidden
     heads = _first(config, "num_attention_heads", "n_heads", "encoder_attention_heads", "n_head") or 1
-    token = FLOAT * (8 * hidden + 2 * inner + heads * longest)
+    token = FLOAT * (8 * hidden + 2 * inner + GRID * (4 * hidden + heads * longest))
     return max(1, int(free * SHARE) // token)
 
 

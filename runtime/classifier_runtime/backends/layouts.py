@@ -24,6 +24,9 @@ STEP: Final = 16
 # A row's length is the only shape that its large products see, so there are few of them even in finer steps; and a text
 # that comes alone is mostly short: 8 tokens of 38 are a fifth of its time.
 FINE_STEP, FINE_UP_TO = 8, 128
+# Places of the grid for each of the row that a batch may have. A place costs attention and copies only, a fourth of a
+# token's work at most; but one long text among many short ones is a grid of many times the row.
+GRID: Final = 4
 # What a key on the padding gets: nothing is left of it after softmax, and no precision takes it for infinite.
 _NEVER: Final = -1e4
 
@@ -105,7 +108,8 @@ class Row:
     def inputs(self, items: Sequence[Item]) -> Inputs:
         counts = arrays.lengths(items)
         starts = list(accumulate(counts, initial=0))
-        row, longest, texts = rounded(starts[-1]), _up(max(counts), FINE_STEP), _up(len(items), 2)
+        row = rounded(starts[-1])
+        texts, longest = self._grid(len(items), max(counts))
         found: Inputs = {name: np.zeros((1, row), np.int64) for name in (*self._spec.input_names, "position_ids")}
         grid = found["grid"] = np.zeros((texts, longest), np.int64)
         back = found["back"] = np.zeros(row, np.int64)
@@ -133,7 +137,12 @@ class Row:
         return [logits[0, begin:end] for begin, end in pairwise(starts)]
 
     def cost(self, items: int, longest: int, tokens: int) -> int:
-        return rounded(tokens)
+        texts, line = self._grid(items, longest)
+        return max(rounded(tokens), -(-texts * line // GRID))
+
+    @staticmethod
+    def _grid(texts: int, longest: int) -> tuple[int, int]:
+        return _up(texts, 2), _up(longest, FINE_STEP)
 
 
 def rounded(row: int) -> int:

@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 # Of 100 texts in the gate, one may differ: fewer could not tell 99 % from 97 %.
 FEWEST: Final = 200
 AGREEMENT: Final = 0.99
+# Heads stay float32, as transformers names them: they compute one row a text, so int8 would gain nothing there, and a
+# third of what it changes in logits is theirs (MiniLM: 0.077 on average with, 0.054 without).
+HEADS: Final = r".*\.(pooler|pre_classifier|classifier|score)\b.*"
 
 
 def quantize(spec: ModelSpec, file: Path, calibration: Path) -> dict[str, float]:
@@ -53,6 +56,7 @@ def quantize(spec: ModelSpec, file: Path, calibration: Path) -> dict[str, float]
         nncf.Dataset(items[:half], feed),
         model_type=nncf.ModelType.TRANSFORMER,
         subset_size=half,
+        ignored_scope=nncf.IgnoredScope(patterns=[HEADS], validate=False),
     )
     candidate = file.with_name("int8.xml")
     openvino_convert.write(made, candidate, half=True)

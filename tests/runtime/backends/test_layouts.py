@@ -38,9 +38,27 @@ def test_what_a_row_is_rounded_up_by_is_its_first_token_again(batch: list[Item])
     found, tokens = row.inputs(batch), sum(item.tokens for item in batch)
 
     for name in ("input_ids", "token_type_ids", "position_ids"):
-        assert found[name].shape == (1, row.cost(len(batch), 40, tokens))
+        assert found[name].shape == (1, layouts.rounded(tokens))
         assert (found[name][0, tokens:] == found[name][0, 0]).all()
     assert (found["back"][tokens:] == 0).all()
+
+
+@given(batches)
+@settings(deadline=None)
+def test_neither_row_nor_grid_is_larger_than_a_batch_was_said_to_cost(batch: list[Item]) -> None:
+    row = layouts.Row(spec("bert"))
+    found = row.inputs(batch)
+    cost = row.cost(len(batch), max(item.tokens for item in batch), sum(item.tokens for item in batch))
+
+    assert found["input_ids"].size <= cost
+    assert found["grid"].size <= cost * layouts.GRID
+
+
+def test_a_long_text_is_not_computed_with_many_short_ones() -> None:
+    row = layouts.Row(spec("bert"))
+
+    assert row.cost(86, 256, 511) > 512
+    assert row.cost(13, 60, 512) == 512
 
 
 @given(batches)
