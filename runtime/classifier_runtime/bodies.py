@@ -5,34 +5,30 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from aiohttp import HttpVersion11, web
+from aiohttp import HttpVersion11, StreamReader, web
 from aiohttp.web_protocol import RequestPayloadError
 
+from classifier_runtime.core.room import Place
 from classifier_runtime.errors import InvalidRequest, Stalled, TooLarge
 
-_ENCODINGS: Final = ("", "identity", "gzip", "deflate")
-_MOST_PACKED: Final = 1032
-"""Bytes that deflate makes of one at most (zlib's manual, "Maximum Compression Factor")."""
+_PLAIN: Final = ("", "identity")
+_ENCODINGS: Final = (*_PLAIN, "gzip", "deflate")
 
 
-def size(http: web.BaseRequest, most_bytes: int) -> int:
-    """Of a body that is about to be read: the most it can be."""
-    announced = http.content_length
-    if announced is None:
-        return most_bytes if http.body_exists else 0
-    if "Content-Encoding" in http.headers:
-        announced *= _MOST_PACKED
-    return min(announced, most_bytes)
+def announced(http: web.BaseRequest, most_bytes: int) -> int:
+    """Bytes that are known to come; 0 of a body that is packed, or comes in chunks: how many, one sees as they come."""
+    return min(http.content_length or 0, most_bytes) if _encoding(http) in _PLAIN else 0
 
 
-async def read(http: web.BaseRequest, most_bytes: int, seconds: float) -> bytes:
+async def read(http: web.BaseRequest, most_bytes: int, seconds: float, place: Place) -> bytes:
     """A body, unpacked.
 
     :param most_bytes: of it, unpacked
     :param seconds: for all of it to come: who sends a byte a minute keeps what it sent in our memory
+    :param place: grows with what comes
     :raises RequestError: why there is none
     """
-    encoding = http.headers.get("Content-Encoding", "").lower()
+    encoding = _encoding(http)
     if encoding not in _ENCODINGS:
         raise InvalidRequest(f"the body is packed by {encoding!r}; send it plain, or by gzip or deflate")
     if (http.content_length or 0) > most_bytes:
@@ -41,15 +37,28 @@ async def read(http: web.BaseRequest, most_bytes: int, seconds: float) -> bytes:
         await _go_on(http)
     try:
         if http.content.is_eof():
-            return await http.read()
+            return await _read(http.content, most_bytes, place)
         async with asyncio.timeout(seconds):
-            return await http.read()
-    except web.HTTPRequestEntityTooLarge:
-        raise _too_large(most_bytes) from None
+            return await _read(http.content, most_bytes, place)
     except RequestPayloadError:
         raise InvalidRequest("the body is cut, or not packed as its Content-Encoding says") from None
     except TimeoutError:
         raise Stalled(f"the body did not come within {seconds:g} s; send all of it") from None
+
+
+async def _read(content: StreamReader, most_bytes: int, place: Place) -> bytes:
+    """Piece by piece, so that what unpacks to gigabytes is left after as much as there may be."""
+    body = bytearray()
+    while piece := await content.readany():
+        body += piece
+        if len(body) > most_bytes:
+            raise _too_large(most_bytes)
+        place.grow(len(body))
+    return bytes(body)
+
+
+def _encoding(http: web.BaseRequest) -> str:
+    return http.headers.get("Content-Encoding", "").lower()
 
 
 def _too_large(most_bytes: int) -> TooLarge:

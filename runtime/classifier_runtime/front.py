@@ -5,12 +5,11 @@ No `web.Application`: its router, middlewares and signals take as long as everyt
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 from urllib.parse import parse_qs
 
 from aiohttp import web
@@ -65,16 +64,9 @@ class Front:
     def server(self, keepalive_seconds: float) -> web.Server:
         return Connections(
             self._answer if self._traced is None else partial(self._answer_traced, self._traced),
-            request_factory=self._request,
             handler_cancellation=True,
             access_log=None,
             keepalive_timeout=keepalive_seconds,
-        )
-
-    def _request(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
-        """As aiohttp makes one, but for the size."""
-        return web.BaseRequest(
-            message, payload, protocol, writer, task, asyncio.get_running_loop(), client_max_size=self._most_bytes
         )
 
     async def _answer_traced(self, traced: Traced, http: web.BaseRequest) -> web.Response:
@@ -94,8 +86,10 @@ class Front:
                 path, _, query = _target(http.raw_path).partition("?")
                 route, args = self._router.find(http.method, path)
                 protocol = route.protocol
-                with self._serving.room.of(bodies.size(http, self._most_bytes)):
-                    body = await bodies.read(http, self._most_bytes, self._body_seconds) if http.body_exists else b""
+                with self._serving.room.of(bodies.announced(http, self._most_bytes)) as place:
+                    body = b""
+                    if http.body_exists:
+                        body = await bodies.read(http, self._most_bytes, self._body_seconds, place)
                     request = Request(http.headers, _query(query) if query else _NOTHING, args, body)
                     response = await route.handler(request)
             except (RequestError, NoSuchPath, WrongMethod) as error:

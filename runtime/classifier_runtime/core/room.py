@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Final
+from typing import Final, Self
 
 from classifier_runtime.errors import Overloaded
 
@@ -26,27 +26,38 @@ class Room:
     def of(self, size: int) -> Place:
         """Room for a request, from `with` on.
 
-        :param size: bytes, or as many as there can be where nobody knows
+        :param size: bytes that are known to come; a place can grow
         """
         return Place(self, size)
 
-    def take(self, size: int) -> None:
-        if size and self.taken and self.taken + size > self._most:
+    def take(self, more: int, held: int) -> None:
+        """:param held: by who asks; only what others hold keeps anybody out"""
+        if self.taken > held and self.taken + more > self._most:
             raise Overloaded("requests of this size have no room beside those that are being answered; come again")
-        self.taken += size
+        self.taken += more
 
 
 class Place:
     """One request's."""
 
-    __slots__ = ("_room", "_size")
+    __slots__ = ("_announced", "_held", "_room")
 
     def __init__(self, room: Room, size: int) -> None:
         self._room = room
-        self._size = size if size > SMALL else 0
+        self._announced = size
+        self._held = 0
 
-    def __enter__(self) -> None:
-        self._room.take(self._size)
+    def __enter__(self) -> Self:
+        self.grow(self._announced)
+        return self
+
+    def grow(self, size: int) -> None:
+        """:param size: bytes that the request has by now, or will have
+        :raises Overloaded: there is no room for them
+        """
+        if size > self._held and size > SMALL:
+            self._room.take(size - self._held, self._held)
+            self._held = size
 
     def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
-        self._room.taken -= self._size
+        self._room.taken -= self._held

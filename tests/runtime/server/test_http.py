@@ -172,7 +172,8 @@ async def test_large_requests_have_room_beside_others_or_come_again_and_small_on
     assert line.split()[1] == b"429"
     assert b"Retry-After: 1" in headers
     assert b"no room" in body
-    assert await client.predict("5") == [0]
+    for small in (post(), chunked(GOOD), post(b"Content-Encoding: gzip", body=gzip.compress(GOOD))):
+        assert (await raw(client, small))[2] == ANSWER
 
     for writer in waiting:
         writer.close()
@@ -181,22 +182,39 @@ async def test_large_requests_have_room_beside_others_or_come_again_and_small_on
     assert (await client.refused(b" " * 90_000))[0] == 400
 
 
+PIECE = b"%x\r\n%s\r\n" % (70_000, b" " * 70_000)
+
+
 @pytest.mark.parametrize(
     ("sent", "size"),
     [
         (post(length=70_000), 70_000),
-        (post(b"Content-Encoding: gzip", length=100, body=b""), 103_200),
-        (post(b"Content-Encoding: gzip", length=100_000, body=b""), 1_000_000),
-        (post(b"Transfer-Encoding: chunked", length=-1, body=b"1\r\n{\r\n"), 1_000_000),
+        (post(b"Content-Encoding: identity", length=70_000), 70_000),
         (post(length=65_536), 0),
+        (post(b"Transfer-Encoding: chunked", length=-1, body=PIECE), 70_000),
+        (post(b"Content-Encoding: gzip", length=100_000, body=gzip.compress(b" " * 70_000)), 70_000),
     ],
 )
-async def test_a_body_takes_the_room_that_it_may_need(start: Start, sent: bytes, size: int) -> None:
+async def test_a_body_takes_the_room_that_it_says_or_that_came(start: Start, sent: bytes, size: int) -> None:
     client = await start(max_request_bytes=1_000_000)
 
     writer = await taken(client, sent, size)
     writer.close()
     await writer.wait_closed()
+
+
+async def test_what_comes_piece_by_piece_has_room_beside_others_or_comes_again(start: Start) -> None:
+    client = await start(max_request_bytes=100_000)
+    begun = post(b"Transfer-Encoding: chunked", length=-1, body=PIECE)
+    waiting = [await taken(client, begun, 70_000) for _ in range(REQUESTS_AT_ONCE * 100_000 // 70_000)]
+
+    line, _, body = await raw(client, begun)
+    assert line.split()[1] == b"429"
+    assert b"no room" in body
+    for writer in waiting:
+        writer.close()
+        await writer.wait_closed()
+    await room_taken(client, 0)
 
 
 @pytest.mark.parametrize("sent", [b"", post()[:30]])
