@@ -14,11 +14,11 @@ from math import prod
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from classifier_runtime import verdict
 from classifier_runtime.errors import ModelRefused
 
 Format = Literal["safetensors", "pickle", "openvino"]
 OPENVINO: Final = "openvino_model.xml"
-VERDICT: Final = "verdict.json"
 
 # The last layer's weight [classes, hidden], by the names that transformers' classes have for it; the first one counts.
 HEADS: Final = (
@@ -51,18 +51,28 @@ class Checkpoint:
 
 def checkpoint(folder: Path) -> Checkpoint:
     """:raises ModelRefused: no weights, or a file that is cut or none"""
-    single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
-    if single.is_file() or index.is_file():
-        return _safetensors([single] if single.is_file() else _shards(index))
+    files = weights(folder)
+    if files and files[0].suffix == ".safetensors":
+        return _safetensors(files)
     if (folder / OPENVINO).is_file():
-        verdict = folder / VERDICT
-        said = json.loads(verdict.read_text(encoding="utf-8")) if verdict.is_file() else {}
-        return Checkpoint("openvino", "float32", said.get("classes"))
-    if any((folder / name).is_file() for name in ("pytorch_model.bin", "pytorch_model.bin.index.json")):
+        found = verdict.read(folder)
+        return Checkpoint("openvino", "float32", found.classes if found else None)
+    if files:
         return Checkpoint("pickle")
     raise ModelRefused(
         f"{folder}: no weights; expected model.safetensors, or {OPENVINO} as `classifier_runtime export` writes it"
     )
+
+
+def weights(folder: Path) -> list[Path]:
+    """The files of the model's own weights, of the format that is preferred; none where an export is alone.
+
+    :raises ModelRefused: some are missing
+    """
+    single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if single.is_file():
+        return [single]
+    return _shards(index) if index.is_file() else sorted(folder.glob("pytorch_model*.bin"))
 
 
 def _shards(index: Path) -> list[Path]:
@@ -77,7 +87,7 @@ def _shards(index: Path) -> list[Path]:
 def _safetensors(files: list[Path]) -> Checkpoint:
     tensors: dict[str, Mapping[str, Any]] = {}
     for file in files:
-        tensors |= _header(file)
+        tensors |= header(file)[0]
     sizes: Counter[str] = Counter()
     for tensor in tensors.values():
         sizes[tensor["dtype"]] += prod(tensor["shape"])
@@ -86,19 +96,22 @@ def _safetensors(files: list[Path]) -> Checkpoint:
     return Checkpoint("safetensors", DTYPES.get(most), int(head["shape"][0]) if head else None)
 
 
-def _header(file: Path) -> dict[str, Mapping[str, Any]]:
-    """By the format's description: the length as 8 bytes little-endian, then JSON."""
+def header(file: Path) -> tuple[dict[str, Mapping[str, Any]], int]:
+    """What a safetensors file says of its tensors, and where they begin.
+
+    By the format's description: the length as 8 bytes little-endian, then JSON.
+
+    :raises ModelRefused: a file that is cut or none
+    """
     with file.open("rb") as stream:
         try:
             (length,) = struct.unpack("<Q", stream.read(8))
             # More than the limit is no header: what is read of it is not JSON.
-            header = json.loads(stream.read(min(length, MAX_HEADER)))
-            end = max(
-                (tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"), default=0
-            )
+            said = json.loads(stream.read(min(length, MAX_HEADER)))
+            end = max((tensor["data_offsets"][1] for name, tensor in said.items() if name != "__metadata__"), default=0)
         except (struct.error, ValueError, KeyError, TypeError, AttributeError):
             raise ModelRefused(f"{file} is no safetensors file; copy it again") from None
     if file.stat().st_size < 8 + length + end:
         raise ModelRefused(f"{file} is cut: it ends before its weights do; copy it again")
-    header.pop("__metadata__", None)
-    return dict(header)
+    said.pop("__metadata__", None)
+    return dict(said), 8 + length

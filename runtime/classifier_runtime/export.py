@@ -22,10 +22,11 @@ from typing import Any, Final
 from classifier_runtime import container, verdict
 from classifier_runtime import model as models
 from classifier_runtime.backends import openvino_convert, probe
-from classifier_runtime.checkpoint import OPENVINO, VERDICT
+from classifier_runtime.checkpoint import OPENVINO
 from classifier_runtime.errors import ModelRefused
+from classifier_runtime.fingerprint import fingerprint
 from classifier_runtime.model import ModelSpec
-from classifier_runtime.verdict import Verdict
+from classifier_runtime.verdict import VERDICT, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +108,7 @@ def export(
         found = Verdict(
             backend=probe.fastest(seconds),
             classes=converted,
-            model=verdict.model_hash(source),
+            model=fingerprint(source),
             cpu=verdict.cpu_flags(),
             threads=threads,
             versions={name: version(name) for name in VERSIONS},

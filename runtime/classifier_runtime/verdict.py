@@ -5,14 +5,12 @@ The backend is chosen once, so that all replicas choose the same and none spends
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from classifier_runtime.checkpoint import VERDICT
-
+VERDICT: Final = "verdict.json"
 # The flags that matrix products are chosen by; two CPUs with the same ones are close enough for one verdict.
 FLAGS: Final = frozenset(
     {"avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "avx_vnni", "amx_bf16", "amx_int8", "asimd", "sve"}
@@ -25,7 +23,7 @@ class Verdict:
 
     :param backend: the fastest, `openvino` unless another wins by far
     :param classes: C
-    :param model: hash of what was exported
+    :param model: `fingerprint` of what was exported
     :param cpu: flags of the machine that timed
     :param seconds: of the same work, by backend; empty where nothing was timed
     :param int8: what the gate measured; None where the model is not quantised
@@ -60,12 +58,3 @@ def cpu_flags() -> tuple[str, ...]:
         return ()
     words = next((line.split(":", 1)[1].split() for line in lines if line.startswith(("flags", "Features"))), [])
     return tuple(sorted(FLAGS.intersection(words)))
-
-
-def model_hash(folder: Path) -> str:
-    """Of the configuration and the weights."""
-    said = hashlib.sha256()
-    for file in sorted((folder / "config.json", *folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin"))):
-        with file.open("rb") as stream:
-            said.update(hashlib.file_digest(stream, "sha256").digest())
-    return said.hexdigest()

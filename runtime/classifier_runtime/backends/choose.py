@@ -16,8 +16,9 @@ from typing import Final
 from classifier_runtime import verdict
 from classifier_runtime.backends import convert_once, cuda, probe
 from classifier_runtime.backends.base import Backend
-from classifier_runtime.checkpoint import OPENVINO
+from classifier_runtime.checkpoint import OPENVINO, weights
 from classifier_runtime.errors import ModelRefused
+from classifier_runtime.fingerprint import fingerprint
 from classifier_runtime.model import ModelSpec
 
 log = logging.getLogger(__name__)
@@ -75,13 +76,8 @@ def load(spec: ModelSpec, wanted: Wanted) -> Chosen:
     dtype = DTYPES[wanted.dtype]
     if dtype == "auto":
         dtype = spec.dtype if device != "cpu" and spec.dtype in ("float16", "bfloat16") else "float32"
-    if device == "cpu" and (exported := _exported(spec, wanted)) is not None:
-        from classifier_runtime.backends.openvino import OpenVino  # noqa: PLC0415 - installed where there are exports
-
-        file, reason = exported
-        backend: Backend = OpenVino(spec, file, dtype=dtype, threads=wanted.threads)
-    else:
-        backend, reason = _torch(spec, wanted, device, dtype)
+    exported = _openvino(spec, wanted, dtype) if device == "cpu" and not wanted.backend.startswith("torch") else None
+    backend, reason = exported or _torch(spec, wanted, device, dtype)
     log.info("backend=%s device=%s dtype=%s reason=%r", backend.name, backend.device, dtype, reason)
     return Chosen(backend, reason, fell_back)
 
@@ -102,10 +98,32 @@ def _device(spec: ModelSpec, wanted: Wanted) -> tuple[str, str | None]:
     return "cuda:0", None
 
 
-def _exported(spec: ModelSpec, wanted: Wanted) -> tuple[Path, str] | None:
-    """The export to use, and why; None for torch."""
-    if wanted.backend.startswith("torch"):
+def _openvino(spec: ModelSpec, wanted: Wanted, dtype: str) -> tuple[Backend, str] | None:
+    """None for torch: there is no export, torch is faster, or the export is not to be trusted."""
+    try:
+        exported = _exported(spec, wanted)
+        if exported is None:
+            return None
+        from classifier_runtime.backends.openvino import OpenVino  # noqa: PLC0415 - installed where there are exports
+
+        file, reason = exported
+        return OpenVino(spec, file, dtype=dtype, threads=wanted.threads), reason
+    except ModelRefused as error:
+        if _nothing_else(spec, wanted):
+            raise
+        log.warning("the export is not used: %s", error)
         return None
+
+
+def _nothing_else(spec: ModelSpec, wanted: Wanted) -> bool:
+    return wanted.backend == "openvino" or spec.weights == "openvino" or find_spec("torch") is None
+
+
+def _exported(spec: ModelSpec, wanted: Wanted) -> tuple[Path, str] | None:
+    """The export to use, and why; None for torch.
+
+    :raises ModelRefused: there is one that cannot be used
+    """
     folder: Path | None = spec.path
     if not (spec.path / OPENVINO).is_file():
         folder = convert_once.cached(spec, wanted.cache_dir) if wanted.cache_dir is not None else None
@@ -113,25 +131,27 @@ def _exported(spec: ModelSpec, wanted: Wanted) -> tuple[Path, str] | None:
         if wanted.backend == "openvino":
             raise ModelRefused(f"{spec.path}: no {OPENVINO}; write one with `python -m classifier_runtime export`")
         return None
+    file = folder / OPENVINO
     if find_spec("openvino") is None:
-        if wanted.backend == "openvino" or spec.weights == "openvino":
-            raise ModelRefused(
-                "openvino is not installed; use the image with it, or the model's own weights with torch"
-            )
-        return None
-    if wanted.backend == "openvino":
-        return folder / OPENVINO, "asked for"
-    if spec.weights == "openvino" or find_spec("torch") is None:
-        return folder / OPENVINO, "an export is there"
-    if wanted.probe:
-        seconds = probe.timings(spec, folder / OPENVINO, wanted.threads)
-        return (folder / OPENVINO, "the faster one now") if probe.fastest(seconds) == "openvino" else None
+        raise ModelRefused("openvino is not installed; use the image with it, or the model's own weights with torch")
     found = verdict.read(folder)
-    if found is not None and found.backend.startswith("torch"):
+    if found is None:
+        raise ModelRefused(
+            f"{file}: no {verdict.VERDICT} of this version beside it: not of `classifier_runtime export`, or not "
+            "finished; export it again"
+        )
+    if weights(spec.path) and found.model != fingerprint(spec.path):
+        raise ModelRefused(f"{file} was made of another config.json or other weights; export it again")
+    if wanted.backend == "openvino":
+        return file, "asked for"
+    if wanted.probe and not _nothing_else(spec, wanted):
+        seconds = probe.timings(spec, file, wanted.threads)
+        return (file, "the faster one now") if probe.fastest(seconds) == "openvino" else None
+    if found.backend.startswith("torch") and not _nothing_else(spec, wanted):
         if found.cpu == verdict.cpu_flags():
             return None
         log.info("the verdict beside the export is of another CPU: OpenVINO is used")
-    return folder / OPENVINO, "an export is there"
+    return file, "an export is there"
 
 
 def _torch(spec: ModelSpec, wanted: Wanted, device: str, dtype: str) -> tuple[Backend, str]:

@@ -13,10 +13,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from classifier_runtime import container, verdict
+from classifier_runtime import container
 from classifier_runtime.backends import child
 from classifier_runtime.checkpoint import OPENVINO
 from classifier_runtime.errors import ClassifierError
+from classifier_runtime.fingerprint import fingerprint
 from classifier_runtime.model import ModelSpec
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ LIBRARIES: Final = 1 << 30
 
 def cached(spec: ModelSpec, cache_dir: Path) -> Path | None:
     """The folder of the model's export, made now if it can be; None for torch."""
-    folder = cache_dir / verdict.model_hash(spec.path)
+    folder = cache_dir / fingerprint(spec.path)
     if (folder / OPENVINO).is_file():
         return folder
     if any(find_spec(name) is None for name in ("torch", "transformers", "openvino")):

@@ -55,7 +55,7 @@ def of(spec: ModelSpec, names: Collection[str]) -> Layout | None:
         return Images() if found == {*spec.input_names} else None
     if found == {*spec.input_names, *ROW}:
         return Row(spec)
-    return Padded(spec) if found <= {*spec.input_names, "attention_mask"} else None
+    return Padded(spec) if found == {*spec.input_names, "attention_mask"} else None
 
 
 class Images:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,64 @@ def test_what_is_asked_for_is_had(tmp_path: Path) -> None:
     for name in ("torch-padded", "torch-packed", "openvino"):
         assert load(both, dataclasses.replace(CPU, backend=name)).backend.name == name
     assert load(both, dataclasses.replace(CPU, backend="torch")).backend.name == "torch-packed"
+
+
+def negate(folder: Path) -> None:
+    """Other weights of the same name and size, as training anew makes them."""
+    from safetensors.numpy import load_file, save_file
+
+    weights = load_file(folder / "model.safetensors")
+    weights["classifier.bias"] = -1 - weights["classifier.bias"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def no_verdict(folder: Path) -> None:
+    (folder / "verdict.json").unlink()
+
+
+def cut_verdict(folder: Path) -> None:
+    (folder / "verdict.json").write_text("{")
+
+
+def cut_model(folder: Path) -> None:
+    (folder / "openvino_model.xml").write_text("<net")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (negate, "was made of another config.json or other weights; export it again"),
+        (no_verdict, "no verdict.json of this version beside it"),
+        (cut_verdict, "no verdict.json of this version beside it"),
+        (cut_model, "cannot load it; export it again"),
+    ],
+)
+def test_an_export_that_is_not_the_models_is_left_aside_or_refused_where_there_is_nothing_else(
+    spoil: Callable[[Path], None],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    folder = exported.beside("bert", tmp_path / "m")
+    spoil(folder)
+
+    assert load(read(folder), CPU).backend.name == "torch-packed"
+    assert message in caplog.text
+    with pytest.raises(ModelRefused, match=message):
+        load(read(folder), dataclasses.replace(CPU, backend="openvino"))
+    without(monkeypatch, "torch")
+    with pytest.raises(ModelRefused, match=message):
+        load(read(folder), CPU)
+
+
+@pytest.mark.parametrize("spoil", [no_verdict, cut_verdict])
+def test_an_export_alone_without_its_verdict_is_refused(spoil: Callable[[Path], None], tmp_path: Path) -> None:
+    shutil.copytree(exported.folder("bert"), tmp_path / "m")
+    spoil(tmp_path / "m")
+
+    with pytest.raises(ModelRefused, match=r"no verdict\.json of this version beside it"):
+        load(read(tmp_path / "m"), CPU)
 
 
 def test_a_verdict_counts_on_the_kind_of_cpu_that_it_is_of(tmp_path: Path) -> None:

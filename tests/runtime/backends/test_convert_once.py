@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from classifier_runtime import verdict
 from classifier_runtime.backends import child, convert_once
 from classifier_runtime.backends.choose import Wanted, load
 from classifier_runtime.checkpoint import OPENVINO
 from classifier_runtime.errors import ModelRefused
+from classifier_runtime.fingerprint import fingerprint
 from tests.runtime import exported
 from tests.runtime.backends.items import items, same, spec
 
@@ -43,7 +43,7 @@ def test_the_first_start_converts_and_the_next_one_finds_it(tmp_path: Path, monk
     assert (first.backend.name, again.backend.name) == ("openvino", "openvino")
     own = load(spec("bert"), Wanted(device="cpu", threads=1))
     same(again.backend.forward(items("bert")), own.backend.forward(items("bert")), 1e-4)
-    assert [file.name for file in (tmp_path / "made").iterdir()] == [verdict.model_hash(spec("bert").path)]
+    assert [file.name for file in (tmp_path / "made").iterdir()] == [fingerprint(spec("bert").path)]
 
 
 def test_what_cannot_be_converted_is_torchs_and_tried_once(
@@ -119,7 +119,7 @@ def test_of_two_that_convert_at_once_the_first_one_stays(tmp_path: Path, monkeyp
 
     here(monkeypatch)
     other = exported.beside("bert", tmp_path / "other")
-    folder = tmp_path / "cache" / verdict.model_hash(spec("bert").path)
+    folder = tmp_path / "cache" / fingerprint(spec("bert").path)
     export = command.export
 
     def overtaken(*args: Any, **more: Any) -> Any:
@@ -136,7 +136,7 @@ def test_of_two_that_convert_at_once_the_first_one_stays(tmp_path: Path, monkeyp
 
 def test_an_export_in_the_cache_appears_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here(monkeypatch)
-    folder = tmp_path / verdict.model_hash(spec("bert").path)
+    folder = tmp_path / fingerprint(spec("bert").path)
     rename, before = Path.rename, []
 
     def watched(self: Path, to: Path) -> Path:

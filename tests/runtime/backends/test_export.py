@@ -21,6 +21,7 @@ from classifier_runtime.backends.torch_padded import TorchPadded
 from classifier_runtime.checkpoint import OPENVINO
 from classifier_runtime.errors import ModelRefused
 from classifier_runtime.export import export
+from classifier_runtime.fingerprint import fingerprint
 from classifier_runtime.model import read
 from tests.runtime import exported, tiny
 from tests.runtime.backends.items import items, of_ids, same, spec
@@ -70,7 +71,7 @@ def test_an_export_holds_all_that_serving_needs() -> None:
     found = verdict.read(folder)
     assert found is not None
     assert (found.backend, found.classes, found.int8) == ("openvino", 3, None)
-    assert found.model == verdict.model_hash(tiny.model("bert"))
+    assert found.model == fingerprint(tiny.model("bert"))
     assert found.cpu == verdict.cpu_flags()
     assert {"openvino", "torch", "transformers"} == found.versions.keys()
 

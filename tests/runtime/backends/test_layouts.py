@@ -93,4 +93,6 @@ def test_padding_goes_no_further_than_the_model_does() -> None:
 def test_a_model_with_other_inputs_was_not_exported_here() -> None:
     assert layouts.of(spec("bert"), {"input_ids", "token_type_ids", "position_ids"}) is None
     assert layouts.of(spec("vit"), {"input_ids"}) is None
-    assert isinstance(layouts.of(spec("bert"), {"input_ids", "attention_mask"}), layouts.Padded)
+    # Which text of a pair a token is of would be dropped.
+    assert layouts.of(spec("bert"), {"input_ids", "attention_mask"}) is None
+    assert isinstance(layouts.of(spec("bert"), {"input_ids", "token_type_ids", "attention_mask"}), layouts.Padded)
