@@ -25,6 +25,11 @@ def shown(value: object) -> str:
     return _BEGINNING.repr(value)
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """What a name was probably meant to be. Not of what is too long for one: it would be compared for seconds."""
-    return next(iter(get_close_matches(name, list(known), n=1)), None) if len(name) <= _LONGEST_NAME else None
+def nearest(name: str, known: Iterable[str], *, alike: float = 0.6) -> str | None:
+    """What a name was probably meant to be. Not of what is too long for one: it would be compared for seconds.
+
+    :param alike: at least, of 1
+    """
+    if len(name) > _LONGEST_NAME:
+        return None
+    return next(iter(get_close_matches(name, list(known), n=1, cutoff=alike)), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import codecs
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -23,6 +23,11 @@ _UTF8: Final = ("utf-8", "ascii")
 # What HTTP's clients write. Python knows many more, and some take minutes for a megabyte.
 _CHARSETS: Final = (*_UTF8, "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "iso8859-1", "cp1252")
 _OPTIONS: Final = frozenset((*NAMES, *ALIASES))
+# How alike an unknown key of a body is to the one that was meant: `topk`, `id2labels`, `params` are; `outputs` is not
+# `inputs`, nor `labels` an option.
+_ALIKE: Final = 0.75
+# To find what was meant takes 60 µs for each.
+_MOST_OTHERS: Final = 64
 
 
 def json_of(request: Request, example: str) -> Any:
@@ -64,11 +69,21 @@ def parameters(said: Any, where: str) -> Mapping[str, Any]:
     return said
 
 
-def misplaced(body: Mapping[str, Any]) -> None:
-    """:raises InvalidRequest: an option beside `parameters`, where it would have no effect"""
-    for key in body:
-        if key in _OPTIONS:
-            raise InvalidRequest(f'{key}: options belong into "parameters": {{"{key}": …}}')
+def check_keys(body: Mapping[str, Any], known: Sequence[str]) -> None:
+    """What is neither known nor nearly so means something to another server, and is ignored.
+
+    :param known: keys of the body
+    :raises InvalidRequest: an option beside `parameters`, where it would have no effect; or a misspelt one, or key
+    """
+    others = [key for key in body if key not in known]
+    if len(others) > _MOST_OTHERS:
+        raise InvalidRequest(f"{len(others)} keys that are unknown; send {', '.join(known)}, and options in parameters")
+    for key in others:
+        name = key if key in _OPTIONS else nearest(key, (*known, *_OPTIONS), alike=_ALIKE)
+        if name in _OPTIONS:
+            raise InvalidRequest(f'{shown(key)}: options belong into "parameters": {{"{name}": …}}')
+        if name is not None:
+            raise InvalidRequest(f"unknown key {shown(key)}; did you mean {name!r}?")
 
 
 def options_of(base: Options, request: Request, said: Any) -> Options:

@@ -16,10 +16,11 @@ from classifier_runtime.core.job import Instance, Outcome, Tagged, Token
 from classifier_runtime.core.options import Options
 from classifier_runtime.core.serving import Facts, Serving
 from classifier_runtime.errors import InvalidRequest
-from classifier_runtime.protocols.common import headers_of, instance_of, json_of, misplaced, options_of
+from classifier_runtime.protocols.common import check_keys, headers_of, instance_of, json_of, options_of
 from classifier_runtime.protocols.http import Request, Response, Route
 
 _EXAMPLE: Final = '{"inputs": "…"}'
+_KEYS: Final = ("inputs", "parameters")
 _IMAGE_TOP_K: Final = 5
 """`transformers.pipeline("image-classification")`'s own."""
 _INSTEAD: Final = {
@@ -79,7 +80,7 @@ def _instances(serving: Serving, base: Options, request: Request, facts: Facts) 
     body = json_of(request, _EXAMPLE)
     if not isinstance(body, dict):
         raise InvalidRequest(f"the body is no object; send {_EXAMPLE}")
-    misplaced(body)
+    check_keys(body, _KEYS)
     if "inputs" not in body:
         raise InvalidRequest(f"there are no inputs; send {_EXAMPLE}")
     options = _options(base, request, body.get("parameters"))

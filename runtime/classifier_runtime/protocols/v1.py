@@ -11,11 +11,12 @@ from classifier_runtime.core.job import Instance
 from classifier_runtime.core.serving import Serving
 from classifier_runtime.errors import InvalidRequest, Unimplemented
 from classifier_runtime.protocols import cloudevents
-from classifier_runtime.protocols.common import check, headers_of, instance_of, json_of, misplaced, options_of
+from classifier_runtime.protocols.common import check, check_keys, headers_of, instance_of, json_of, options_of
 from classifier_runtime.protocols.http import Request, Response, Route
 from classifier_runtime.protocols.v1_answers import offset_mapping, predictions
 
 _EXAMPLE: Final = '{"instances": ["…"]}'
+_KEYS: Final = ("instances", "inputs", "parameters")
 
 
 def routes(serving: Serving, naming: cloudevents.Naming) -> Iterator[Route]:
@@ -64,10 +65,10 @@ def _instances(serving: Serving, request: Request, body: Any) -> list[Instance]:
         raise InvalidRequest(f"the body is no object; send {_EXAMPLE}")
     key = "inputs" if "inputs" in body else "instances"  # where there are both, KServe takes `inputs`
     if key not in body:
-        misplaced(body)
+        check_keys(body, _KEYS)
         raise InvalidRequest(f"there are no instances; send {_EXAMPLE}")
     if len(body) > 1:
-        misplaced(body)
+        check_keys(body, _KEYS)
     facts = serving.facts
     options = options_of(serving.options, request, body.get("parameters"))
     check(options, facts)

@@ -79,6 +79,7 @@ async def test_an_image_is_a_body_or_base64_and_answered_flat(start: Start, cont
         ({"inputs": "a", "parameters": {"return_probabilities": True}}, "top_k: null"),
         ({"inputs": "a", "parameters": {"return_raw_logits": True}}, "function_to_apply: none"),
         ({"inputs": "a", "parameters": {"topk": 1}}, "did you mean 'top_k'"),
+        ({"inputs": "a", "topk": 1}, """'topk': options belong into "parameters": {"top_k\""""),
     ],
 )
 async def test_what_is_wrong_is_said_with_400(client: Client, body: Any, says: str) -> None:

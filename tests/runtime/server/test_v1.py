@@ -173,7 +173,7 @@ async def test_images_come_as_base64_or_as_data_uris(start: Start, prefix: str) 
         {"instances": [["5", "a second text"]]},
         {"instances": [{"text": "5", "text_pair": "a second text", "parameters": None}]},
         {"instances": ["5"], "parameters": None},
-        {"instances": ["5"], "signature_name": "another server's"},
+        {"instances": ["5"], "signature_name": "another server's", "labels": [1], "outputs": [], "id": "1"},
     ],
 )
 async def test_instances_come_in_many_ways(client: Client, body: Any) -> None:
