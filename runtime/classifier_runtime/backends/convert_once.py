@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import socket
 import tempfile
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,7 @@ from classifier_runtime.checkpoint import OPENVINO
 from classifier_runtime.errors import ClassifierError
 from classifier_runtime.fingerprint import fingerprint
 from classifier_runtime.model import ModelSpec
+from classifier_runtime.verdict import LAYOUT
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +32,12 @@ LIBRARIES: Final = 1 << 30
 
 def cached(spec: ModelSpec, cache_dir: Path) -> Path | None:
     """The folder of the model's export, made now if it can be; None for torch."""
-    folder = cache_dir / fingerprint(spec.path)
+    if find_spec("openvino") is None:
+        return None
+    folder = cache_dir / key(spec)
     if (folder / OPENVINO).is_file():
         return folder
-    if any(find_spec(name) is None for name in ("torch", "transformers", "openvino")):
+    if any(find_spec(name) is None for name in ("torch", "transformers")):
         return None
     needed = LIBRARIES + COPIES * sum(file.stat().st_size for file in spec.path.glob("*.safetensors"))
     free = container.memory_free()
@@ -45,6 +49,11 @@ def cached(spec: ModelSpec, cache_dir: Path) -> Path | None:
     except (ClassifierError, OSError, RuntimeError) as error:
         log.warning("not converted for OpenVINO: %s", error)
         return None
+
+
+def key(spec: ModelSpec) -> str:
+    """Of all that decides whether an export can be read: replicas of two versions may share the folder."""
+    return f"{fingerprint(spec.path)}-{LAYOUT}-{version('openvino')}"
 
 
 def _made(spec: ModelSpec, folder: Path) -> Path | None:

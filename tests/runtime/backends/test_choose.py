@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -68,6 +69,11 @@ def cut_verdict(folder: Path) -> None:
     (folder / "verdict.json").write_text("{")
 
 
+def another_layout(folder: Path) -> None:
+    said = json.loads((folder / "verdict.json").read_text())
+    (folder / "verdict.json").write_text(json.dumps({**said, "layout": verdict.LAYOUT + 1}))
+
+
 def cut_model(folder: Path) -> None:
     (folder / "openvino_model.xml").write_text("<net")
 
@@ -78,6 +84,7 @@ def cut_model(folder: Path) -> None:
         (negate, "was made of another config.json or other weights; export it again"),
         (no_verdict, "no verdict.json of this version beside it"),
         (cut_verdict, "no verdict.json of this version beside it"),
+        (another_layout, "no verdict.json of this version beside it"),
         (cut_model, "cannot load it; export it again"),
     ],
 )

@@ -14,9 +14,9 @@ import pytest
 
 from classifier_runtime.backends import child, convert_once
 from classifier_runtime.backends.choose import Wanted, load
+from classifier_runtime.backends.convert_once import key
 from classifier_runtime.checkpoint import OPENVINO
 from classifier_runtime.errors import ModelRefused
-from classifier_runtime.fingerprint import fingerprint
 from tests.runtime import exported
 from tests.runtime.backends.items import items, same, spec
 
@@ -43,7 +43,31 @@ def test_the_first_start_converts_and_the_next_one_finds_it(tmp_path: Path, monk
     assert (first.backend.name, again.backend.name) == ("openvino", "openvino")
     own = load(spec("bert"), Wanted(device="cpu", threads=1))
     same(again.backend.forward(items("bert")), own.backend.forward(items("bert")), 1e-4)
-    assert [file.name for file in (tmp_path / "made").iterdir()] == [fingerprint(spec("bert").path)]
+    assert [file.name for file in (tmp_path / "made").iterdir()] == [key(spec("bert"))]
+
+
+def test_what_another_version_converted_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = key(spec("bert"))
+
+    monkeypatch.setattr(convert_once, "LAYOUT", 0)
+    layout = key(spec("bert"))
+    monkeypatch.setattr(convert_once, "version", lambda _: "2025.1.0")
+
+    assert len({before, layout, key(spec("bert"))}) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [(OPENVINO, "<net", "cannot load it"), ("verdict.json", "{}", r"no verdict.json of this version beside it")],
+)
+def test_what_is_found_and_cannot_be_read_is_torchs(
+    name: str, content: str, message: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(exported.folder("bert"), tmp_path / key(spec("bert")))
+    (tmp_path / key(spec("bert")) / name).write_text(content)
+
+    assert load(spec("bert"), wanted(tmp_path)).backend.name == "torch-packed"
+    assert message in caplog.text
 
 
 def test_what_cannot_be_converted_is_torchs_and_tried_once(
@@ -119,7 +143,7 @@ def test_of_two_that_convert_at_once_the_first_one_stays(tmp_path: Path, monkeyp
 
     here(monkeypatch)
     other = exported.beside("bert", tmp_path / "other")
-    folder = tmp_path / "cache" / fingerprint(spec("bert").path)
+    folder = tmp_path / "cache" / key(spec("bert"))
     export = command.export
 
     def overtaken(*args: Any, **more: Any) -> Any:
@@ -136,7 +160,7 @@ def test_of_two_that_convert_at_once_the_first_one_stays(tmp_path: Path, monkeyp
 
 def test_an_export_in_the_cache_appears_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here(monkeypatch)
-    folder = tmp_path / fingerprint(spec("bert").path)
+    folder = tmp_path / key(spec("bert"))
     rename, before = Path.rename, []
 
     def watched(self: Path, to: Path) -> Path:
