@@ -35,6 +35,8 @@ def main(argv: Sequence[str]) -> int:
     logs.configure(settings.log_level)
     for warning in warnings:
         log.warning("%s", warning)
+    # Texts are encoded by --tokenizer_threads; of its own, tokenizers would start as many as there are cores.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     tracer = tracing.start(os.environ, settings.model_name)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(run(settings, loading.load, Naming.read(os.environ), tracer))
