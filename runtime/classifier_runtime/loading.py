@@ -22,6 +22,19 @@ log = logging.getLogger(__name__)
 CPU_QUEUE_TOKENS: Final = 65_536
 CUDA_QUEUE_TOKENS: Final = 4_194_304
 
+# Of a model of the Hub: what `model` and backends read. Many have the same weights in five formats.
+FILES: Final = (
+    "config.json",
+    "preprocessor_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "model-*.safetensors",
+    "openvino_model.*",
+    "verdict.json",
+)
+
 
 def load(settings: Settings) -> Loaded:
     """:raises ModelRefused: why this model, or this way of serving it, is none"""
@@ -67,6 +80,11 @@ def load(settings: Settings) -> Loaded:
 
 def _folder(settings: Settings) -> Path:
     if settings.model_id is None:
+        if settings.model_revision is not None:
+            raise ModelRefused(
+                f"--model_revision {settings.model_revision} is of --model_id, which is not given; of a model that "
+                "KServe pulls it belongs into storageUri: hf://OWNER/NAME:REVISION"
+            )
         if not settings.model_dir.is_dir():
             raise ModelRefused(
                 f"--model_dir {settings.model_dir}: no folder; mount the model there, or give a storageUri so that "
@@ -81,9 +99,20 @@ def _folder(settings: Settings) -> Path:
     import huggingface_hub  # noqa: PLC0415 - only where a model is downloaded
 
     try:
-        return Path(huggingface_hub.snapshot_download(settings.model_id, revision=settings.model_revision))
+        folder = huggingface_hub.snapshot_download(
+            settings.model_id, revision=settings.model_revision, allow_patterns=_files(settings)
+        )
     except Exception as error:  # whatever the Hub, the network or the disk says
-        raise ModelRefused(f"--model_id {settings.model_id}: not downloaded ({type(error).__name__})") from error
+        reason = " ".join(str(error).split())
+        raise ModelRefused(
+            f"--model_id {settings.model_id}: not downloaded ({type(error).__name__}: {reason})"
+        ) from error
+    return Path(folder)
+
+
+def _files(settings: Settings) -> list[str]:
+    pickles = ("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*.bin")
+    return [*FILES, *(pickles if settings.allow_pickle else ()), *(("*.py",) if settings.trust_remote_code else ())]
 
 
 def _shorter(spec: ModelSpec, asked: int | None) -> ModelSpec:
