@@ -12,6 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, In
 from classifier_runtime.core.engine import Batch, Engine
 from classifier_runtime.core.job import Instance, Result, Tagged
 from classifier_runtime.core.labels import Labels
+from classifier_runtime.core.serving import Serving
 from classifier_runtime.counting import Counts, Spread
 from classifier_runtime.protocols.http import Request, Response, Route
 
@@ -43,22 +44,21 @@ LABELS: Final = Gauge("classifier_label_info", "1 for each class: what an id is 
 MODEL: Final = Info("classifier_model", "What is served, and how")
 READY: Final = Gauge("classifier_ready", "Whether requests are taken")
 LOAD_SECONDS: Final = Gauge("classifier_model_load_seconds", "From the process's start of loading to ready")
-WAITING: Final = Gauge("classifier_queue_tokens", "Tokens that wait for their turn")
+WAITING: Final = Gauge("classifier_queue_tokens", "Tokens of encoded items that wait for their turn")
 IN_FLIGHT: Final = Gauge("classifier_in_flight_requests", "Requests that have no answer yet")
 PEAK_MEMORY: Final = Gauge("classifier_peak_memory_bytes", "The most memory that this process has had")
 # In KiB on Linux.
 PEAK_MEMORY.set_function(lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 
-def serving(labels: Labels, engine: Engine | None) -> None:
+def serving(labels: Labels, asked: Serving, engine: Engine) -> None:
     """From now on, of this model."""
     LABELS.clear()
     PREDICTIONS.clear()
     for number, label in enumerate(labels.names[:MOST_LABELS]):
         LABELS.labels(str(number), label).set(1)
-    if engine is not None:
-        WAITING.set_function(lambda: engine.waiting_tokens)
-        IN_FLIGHT.set_function(lambda: engine.in_flight)
+    WAITING.set_function(lambda: engine.waiting_tokens)
+    IN_FLIGHT.set_function(lambda: asked.in_flight)
 
 
 def batch(done: Batch) -> None:

@@ -39,7 +39,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 FINISH_SECONDS: Final = 20.0
-"""For what was taken, after the drain: with its 5 s it is within the 30 s that Kubernetes gives a pod to end."""
+"""For what was taken, after the drain: with its 5 s and what follows, within the 30 s that Kubernetes gives a pod to end."""
+CLOSE_SECONDS: Final = 2.0
+"""Of these, for writing answers: what has none by then is told so while there is time for it."""
 TRACES_SECONDS: Final = 3.0
 """For the last traces, after that. A collector that does not answer is not waited for."""
 SWITCH_SECONDS: Final = 0.001
@@ -98,12 +100,12 @@ class Server:
             log_requests=settings.enable_latency_logging,
             traced=None if tracer is None else tracer.of_http,
         )
-        self._runner = web.ServerRunner(
-            self._front.server(settings.timeout_keep_alive), shutdown_timeout=FINISH_SECONDS
-        )
+        self._runner = web.ServerRunner(self._front.server(settings.timeout_keep_alive), shutdown_timeout=CLOSE_SECONDS)
         self._engine: Engine | None = None
         self._service: Service | None = None
         self._grpc: grpc.Listening | None = None
+        self._end = 0.0
+        """When all answers have to be written, by the event loop's clock; 0 before the end has begun."""
         self.port = 0
         """Of HTTP, once started."""
 
@@ -149,7 +151,7 @@ class Server:
         engine.start()
         self._engine = engine
         self._service = Service(loaded.task, engine, threads=self.settings.tokenizer_threads)
-        metrics.serving(loaded.facts.labels, engine)
+        metrics.serving(loaded.facts.labels, self.serving, engine)
         metrics.MODEL.info({"name": self.serving.name, "task": loaded.facts.task, **loaded.about})
         self.serving.loaded(loaded.facts, self._service)
         seconds = time.perf_counter() - began
@@ -162,12 +164,9 @@ class Server:
         self.serving.state = State.LEAVING
         if self._engine is not None:
             await asyncio.sleep(self.settings.drain_seconds)
-        self.serving.state = State.ENDING
-        if self._engine is not None:
-            try:
-                await asyncio.wait_for(self._engine.drain(), FINISH_SECONDS)
-            except TimeoutError:
-                log.warning("requests are left without an answer", extra={"requests": self._engine.in_flight})
+        self._end = asyncio.get_running_loop().time() + FINISH_SECONDS
+        if left := await self.serving.finish(FINISH_SECONDS - CLOSE_SECONDS):
+            log.warning("requests are left without an answer", extra={"requests": left})
 
     @property
     def grpc_port(self) -> int:
@@ -175,15 +174,22 @@ class Server:
         return 0 if self._grpc is None else self._grpc.port
 
     async def close(self) -> None:
-        if self._grpc is not None:
-            await self._grpc.stop(FINISH_SECONDS)
-        await self._runner.cleanup()
+        seconds = max(self._end - asyncio.get_running_loop().time(), CLOSE_SECONDS)
+        await asyncio.gather(self._close_http(seconds), *([] if self._grpc is None else [self._grpc.stop(seconds)]))
         if self._service is not None:
             self._service.close()
         if self._engine is not None:
             self._engine.close()
         if self._tracer is not None:
             await asyncio.wait((asyncio.ensure_future(_beside(self._tracer.close)),), timeout=TRACES_SECONDS)
+
+    async def _close_http(self, seconds: float) -> None:
+        """:param seconds: for answers to be written, which the runner would know from its start on only"""
+        for site in self._runner.sites:
+            await site.stop()
+        if self._runner.server is not None:
+            await self._runner.server.shutdown(seconds)
+        await self._runner.cleanup()
 
 
 def _observed(tracer: Tracer, instances: Sequence[Instance], result: Result) -> None:

@@ -17,12 +17,14 @@ from dataclasses import dataclass, field
 from classifier_runtime.backends.base import Backend
 from classifier_runtime.core.batching import Turns, Waiting
 from classifier_runtime.core.job import Computed, Floats, Item
-from classifier_runtime.errors import DeadlineExceeded, ModelFailed, NotReady, OutOfMemory, Overloaded, RequestError
+from classifier_runtime.errors import ModelFailed, NotReady, OutOfMemory, Overloaded, RequestError
 
 log = logging.getLogger(__name__)
 
 _FIRST_RATE = 1000.0
 """Tokens a second that are assumed before any were computed, for the first `Retry-After`."""
+_JOIN_SECONDS = 1.0
+"""For the batch that is computed at the end. Nobody waits for it, and the thread keeps no process from ending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,6 @@ class _Request:
     """Items that came together, and the answers so far."""
 
     items: Sequence[Item]
-    deadline: float | None
     done: asyncio.Future[Computed]
     came: float = field(default_factory=time.perf_counter)
     logits: list[Floats | None] = field(default_factory=list)
@@ -73,12 +74,9 @@ class Engine:
         self._turns: Turns[_Request] = Turns()
         self._work = threading.Condition()
         self._closing = False
-        self._draining = False
         self._gone = False
-        self._in_flight = 0
         self._rate = _FIRST_RATE
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._idle: asyncio.Event | None = None
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     @property
@@ -86,46 +84,32 @@ class Engine:
         """Tokens that wait for their turn."""
         return self._turns.tokens
 
-    @property
-    def in_flight(self) -> int:
-        """Requests that have no answer yet."""
-        return self._in_flight
-
     def start(self) -> None:
         """From the event loop that will ask."""
         self._loop = asyncio.get_running_loop()
-        self._idle = asyncio.Event()
-        self._idle.set()
         self._thread.start()
 
-    async def drain(self) -> None:
-        """Take nothing new, and return when all that was taken is answered."""
-        self._draining = True
-        assert self._idle is not None
-        await self._idle.wait()
-
     def close(self) -> None:
-        """End the thread; what still waits is not answered."""
+        """End the thread; what still waits is not answered. A batch that takes long is left to the process's end."""
         with self._work:
             self._closing = True
             self._work.notify()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(_JOIN_SECONDS)
 
-    async def compute(self, items: Sequence[Item], deadline: float | None = None) -> Computed:
+    async def compute(self, items: Sequence[Item]) -> Computed:
         """Logits of the items, in their order.
 
         All of them are taken or none. Who is cancelled leaves: what was not computed by then is not computed.
 
-        :param deadline: of the event loop's clock
-        :raises RequestError: Overloaded, NotReady, DeadlineExceeded, ModelFailed
+        :raises RequestError: Overloaded, NotReady, ModelFailed
         """
-        if self._draining or self._loop is None or self._idle is None:
-            raise NotReady("the server is about to end" if self._draining else "the model is not ready yet")
+        if self._loop is None:
+            raise NotReady("the model is not ready yet")
         if not items:
             return Computed(())
         costs = [item.tokens for item in items]
-        request = _Request(items, deadline, self._loop.create_future(), logits=[None] * len(items), left=len(items))
+        request = _Request(items, self._loop.create_future(), logits=[None] * len(items), left=len(items))
         with self._work:
             if len(self._turns) and self._turns.tokens + sum(costs) > self._most:
                 raise Overloaded(
@@ -134,24 +118,11 @@ class Engine:
                 )
             self._turns.add(request, costs)
             self._work.notify()
-        self._in_flight += 1
-        self._idle.clear()
-        timer = None if deadline is None else self._loop.call_at(deadline, self._too_late, request)
         try:
             return await request.done
         finally:
             if request.left:
                 request.over = self._gone = True  # the thread drops what is left of it
-            if timer is not None:
-                timer.cancel()
-            self._in_flight -= 1
-            if not self._in_flight:
-                self._idle.set()
-
-    @staticmethod
-    def _too_late(request: _Request) -> None:
-        if not request.done.done():
-            request.done.set_exception(DeadlineExceeded("the answer would have come too late"))
 
     # -- in the thread -------------------------------------------------------------------------------------------------
 

@@ -28,17 +28,6 @@ class Instance:
     image: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A request, whatever its protocol.
-
-    :param deadline: of the event loop's clock, after which nobody waits; None for no such time
-    """
-
-    instances: Sequence[Instance]
-    deadline: float | None = None
-
-
 class Scored(NamedTuple):
     """A class with its score. `id` is the class's number, or with zero-shot the candidate's place in the list.
 

@@ -1,4 +1,4 @@
-"""A job's way: checked, encoded beside the event loop, computed in batches with others, decoded."""
+"""A request's way: checked, encoded beside the event loop, computed in batches with others, decoded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
-from classifier_runtime.core.job import Computed, Item, Job, Result, Timings
+from classifier_runtime.core.job import Computed, Instance, Item, Result, Timings
 from classifier_runtime.tasks.base import Task
 
 T = TypeVar("T")
@@ -21,7 +21,7 @@ _FEW_LOGITS: Final = 1024
 class Computes(Protocol):
     """`core.engine.Engine`, as far as it is used here."""
 
-    async def compute(self, items: Sequence[Item], deadline: float | None) -> Computed: ...
+    async def compute(self, items: Sequence[Item]) -> Computed: ...
 
 
 class Service:
@@ -35,12 +35,11 @@ class Service:
         self._engine = engine
         self._pool = ThreadPoolExecutor(threads, "encode")
 
-    async def classify(self, job: Job) -> Result:
-        """The result of a job.
+    async def classify(self, instances: Sequence[Instance]) -> Result:
+        """The result of a request.
 
         :raises RequestError: why there is none
         """
-        instances = job.instances
         if not instances:
             return Result(())
         for instance in instances:
@@ -48,7 +47,7 @@ class Service:
         began = time.perf_counter()
         encoded = await self._beside(partial(self.task.encode, instances))
         encoding = time.perf_counter() - began
-        computed = await self._engine.compute(encoded.items, job.deadline)
+        computed = await self._engine.compute(encoded.items)
         decoding = time.perf_counter()
         decode = partial(self.task.decode, instances, encoded, computed.logits)
         few = sum(row.size for row in computed.logits) <= _FEW_LOGITS

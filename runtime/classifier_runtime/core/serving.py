@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from classifier_runtime.core.job import Instance, Job, Result
+from classifier_runtime.core.job import Instance, Result
 from classifier_runtime.core.labels import Labels
 from classifier_runtime.core.options import Options
 from classifier_runtime.core.room import Room
 from classifier_runtime.core.scoring import Problem
-from classifier_runtime.errors import DeviceLost, NotReady, TooLarge
+from classifier_runtime.errors import DeadlineExceeded, DeviceLost, NotReady, TooLarge
 
 # A character of UTF-8 takes at most four bytes: most texts need not be encoded to know that they are short enough.
 _CHARACTER = 4
@@ -82,7 +82,7 @@ class Limits:
 class Classifies(Protocol):
     """`core.service.Service`, as far as it is used here."""
 
-    async def classify(self, job: Job) -> Result: ...
+    async def classify(self, instances: Sequence[Instance]) -> Result: ...
 
 
 class Serving:
@@ -115,6 +115,10 @@ class Serving:
         self._observe = observe
         self._facts: Facts | None = None
         self._service: Classifies | None = None
+        self._waiting: set[asyncio.Timeout] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._gave_up = False
 
     def loaded(self, facts: Facts, service: Classifies) -> None:
         """From now on the model answers."""
@@ -134,6 +138,11 @@ class Serving:
             raise self.not_ready()
         return self._facts
 
+    @property
+    def in_flight(self) -> int:
+        """Requests that were taken, and have no result yet."""
+        return len(self._waiting)
+
     def not_ready(self) -> NotReady:
         """In KServe's words, which clients may look for."""
         return NotReady(f"Model with name {self.name} is not ready.")
@@ -144,14 +153,45 @@ class Serving:
         if service is None or self.state is State.ENDING:
             raise self.not_ready()
         self._check(instances)
-        deadline = asyncio.get_running_loop().time() + self.limits.seconds
+        waiting = asyncio.timeout(self.limits.seconds)
+        self._waiting.add(waiting)
+        self._idle.clear()
         try:
-            result = await service.classify(Job(instances, deadline))
+            async with waiting:
+                result = await service.classify(instances)
         except DeviceLost as error:
             self.broken = str(error)
             raise
+        except TimeoutError:
+            if not waiting.expired():
+                raise
+            if self._gave_up:
+                raise NotReady("the server ended before there was an answer; ask again") from None
+            raise DeadlineExceeded("the answer would have come too late") from None
+        finally:
+            self._waiting.discard(waiting)
+            if not self._waiting:
+                self._idle.set()
         self._observe(instances, result)
         return result
+
+    async def finish(self, seconds: float) -> int:
+        """Take nothing new, and return when all that was taken has its result, or was told that there will be none.
+
+        :param seconds: that results are waited for
+        :returns: how many were given up
+        """
+        self.state = State.ENDING
+        try:
+            await asyncio.wait_for(self._idle.wait(), seconds)
+        except TimeoutError:
+            self._gave_up = True
+        left = [waiting for waiting in self._waiting if not waiting.expired()]
+        now = asyncio.get_running_loop().time()
+        for waiting in left:
+            waiting.reschedule(now)
+        await self._idle.wait()
+        return len(left)
 
     def check_count(self, count: int) -> None:
         """Before anything is made of them.

@@ -45,7 +45,7 @@ async def _echo() -> None:
 
 
 async def _ours(kind: str) -> None:
-    from classifier_runtime.core.job import Classified, Item, Job, Result
+    from classifier_runtime.core.job import Classified, Item, Result
     from classifier_runtime.core.labels import Labels
     from classifier_runtime.core.serving import Facts
     from classifier_runtime.server import SWITCH_SECONDS, Loaded, Server
@@ -75,8 +75,8 @@ async def _ours(kind: str) -> None:
         def cost(self, items: int, longest: int, tokens: int) -> int:
             return items * longest
 
-        async def classify(self, job: Job) -> Result:
-            return Result([outcome] * len(job.instances))
+        async def classify(self, instances: Sequence[object]) -> Result:
+            return Result([outcome] * len(instances))
 
     nothing = Nothing()
     facts = Facts("text-classification", Labels(("A", "B"), "named"))

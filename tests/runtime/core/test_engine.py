@@ -12,7 +12,7 @@ import pytest
 
 from classifier_runtime.core.engine import Batch, Engine
 from classifier_runtime.core.job import Computed, Floats, Item
-from classifier_runtime.errors import DeadlineExceeded, ModelFailed, NotReady, OutOfMemory, Overloaded
+from classifier_runtime.errors import ModelFailed, OutOfMemory, Overloaded
 
 POISON = 13
 
@@ -128,18 +128,6 @@ async def test_who_leaves_is_not_computed_for(backend: Held) -> None:
     assert backend.batches == [[1], [3]]
 
 
-async def test_after_its_deadline_a_request_is_answered_and_not_computed(backend: Held) -> None:
-    async with running(backend) as engine:
-        first = asyncio.create_task(engine.compute([item(1)]))
-        await backend.busy()
-        with pytest.raises(DeadlineExceeded):
-            await engine.compute([item(2)], deadline=asyncio.get_running_loop().time() + 0.01)
-        backend.open()
-        await first
-        assert answers(await engine.compute([item(3)])) == [3]
-    assert backend.batches == [[1], [3]]
-
-
 async def test_what_fails_fails_alone(backend: Held) -> None:
     async with running(backend) as engine:
         first = asyncio.create_task(engine.compute([item(1)]))
@@ -163,20 +151,6 @@ async def test_what_does_not_fit_the_device_is_tried_once_more_in_halves(backend
         (found,) = await asyncio.gather(task, return_exceptions=True)
     assert isinstance(found, Computed if fits else OutOfMemory)
     assert [len(batch) for batch in backend.batches] == [4, 2, 2]
-
-
-async def test_a_drain_answers_what_was_taken_and_takes_nothing_new(backend: Held) -> None:
-    async with running(backend) as engine:
-        taken = asyncio.create_task(engine.compute([item(1)]))
-        await backend.busy()
-        drained = asyncio.create_task(engine.drain())
-        await asyncio.sleep(0)
-        with pytest.raises(NotReady):
-            await engine.compute([item(2)])
-        assert not drained.done()
-        backend.open()
-        await drained
-        assert answers(await taken) == [1]
 
 
 async def test_each_batch_is_told_of(backend: Held) -> None:

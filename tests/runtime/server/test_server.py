@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
+from classifier_runtime import server as server_module
+from classifier_runtime.core import engine as engine_module
 from classifier_runtime.core.job import Floats
 from classifier_runtime.errors import DeviceLost, ModelRefused
 from classifier_runtime.server import Server
@@ -76,6 +78,23 @@ async def test_what_was_taken_is_finished_and_what_comes_then_is_refused(start: 
     backend.go.set()
     assert await taken == [0]
     await draining
+
+
+async def test_a_server_ends_in_time_with_a_batch_that_does_not_and_says_so_to_who_waits(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "FINISH_SECONDS", 0.3)
+    monkeypatch.setattr(server_module, "CLOSE_SECONDS", 0.2)
+    monkeypatch.setattr(engine_module, "_JOIN_SECONDS", 0.01)
+    backend = TextBackend()
+    client = await start(SEQUENCE, backend)
+    taken = [asyncio.create_task(client.refused({"instances": [text]})) for text in ("slow", "5", "5")]
+    await client.metric("classifier_in_flight_requests 3.0")
+    async with asyncio.timeout(15):  # a batch waits for twenty
+        await client.server.drain()
+        await client.server.close()
+    assert [status for status, _ in await asyncio.gather(*taken)] == [503] * 3
+    backend.go.set()
 
 
 async def test_requests_are_taken_while_endpoints_are_withdrawn_and_connections_closed(start: Start) -> None:

@@ -39,11 +39,10 @@ async def refused(channel: grpc.aio.Channel, message: Any, method: str = "ModelI
 
 
 async def in_flight(client: Client, count: int) -> None:
-    """Wait until the engine has so many requests."""
-    engine = client.server._engine
-    assert engine is not None
+    """Wait until the server has so many requests."""
+    serving = client.server.serving
     async with asyncio.timeout(20):
-        while engine.in_flight != count:  # noqa: ASYNC110 - the engine tells nobody
+        while serving.in_flight != count:  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(0.005)
 
 
