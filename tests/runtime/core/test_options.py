@@ -70,9 +70,16 @@ def test_what_is_wrong_is_refused_with_the_key_and_the_remedy(said: dict[str, An
         with_options(DEFAULT, said)
 
 
-def test_an_aggregation_means_labels() -> None:
-    assert with_options(DEFAULT, {"aggregation_strategy": "simple"}).enhanced
-    assert not DEFAULT.enhanced
+@pytest.mark.parametrize(
+    "said", [{"aggregation_strategy": "simple"}, {"top_k": 1}, {"top_k": None}, {"threshold": 0.0}]
+)
+def test_what_makes_no_sense_without_labels_asks_for_them(said: dict[str, Any]) -> None:
+    assert with_options(DEFAULT, said).enhanced
+
+
+@pytest.mark.parametrize("said", [{}, {"threshold": None}, {"return_probabilities": True}, {"multi_label": True}])
+def test_what_makes_sense_of_ids_does_not(said: dict[str, Any]) -> None:
+    assert not with_options(DEFAULT, said).enhanced
 
 
 JSON = st.recursive(

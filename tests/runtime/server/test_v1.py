@@ -60,6 +60,11 @@ async def test_enhanced_answers_on_a_sequence(client: Client, parameters: dict[s
     assert await client.predict(TEXT, id2label=True, **parameters) == [expected]
 
 
+@pytest.mark.parametrize("parameters", [{"top_k": 2}, {"threshold": 0.2, "top_k": None}])
+async def test_how_many_classes_is_asked_of_labels(client: Client, parameters: dict[str, Any]) -> None:
+    assert await client.predict(TEXT, **parameters) == [[P, PROBABILITIES[0]]]
+
+
 async def test_several_labels_at_once_are_a_list_which_may_be_empty(start: Start) -> None:
     client = await start(MULTI)
     assert await client.predict("1 2 -1", "-1 -1 -1") == [1, 0]

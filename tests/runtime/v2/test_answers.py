@@ -82,6 +82,13 @@ async def test_the_best_classes_are_a_row_each(v2: V2) -> None:
     assert "counts" not in found
 
 
+async def test_how_many_classes_asks_for_labels_behind_the_basic_answer(v2: V2) -> None:
+    found = await v2.outputs(A, B, top_k=2)
+    assert list(found) == ["output-0", "label_ids", "labels", "scores"]
+    assert found["output-0"] == ([2], [1, 0])
+    assert found["label_ids"] == ([2, 2], [1, 0, 0, 1])
+
+
 async def test_rows_of_different_lengths_are_padded_and_counted(v2: V2) -> None:
     found = await v2.outputs(A, B, id2label=True, top_k=3, threshold=0.2)
     assert found["counts"] == ([2], [2, 1])
