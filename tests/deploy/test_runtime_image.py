@@ -144,6 +144,10 @@ def test_the_build_is_given_what_it_copies() -> None:
             assert (ROOT / source).exists()
 
 
+def test_what_tools_leave_beside_the_code_is_in_no_image() -> None:
+    assert {"**/__pycache__", "**/.*_cache"} <= {*(ROOT / ".dockerignore").read_text().splitlines()}
+
+
 def test_the_component_s_image_has_the_version_of_the_operator_s() -> None:
     (runtime,) = documents(kustomize(ROOT / "deploy" / "components" / "runtime"))
     operator = documents(kustomize(ROOT / "deploy" / "base"))

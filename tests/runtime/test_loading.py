@@ -10,6 +10,7 @@ from huggingface_hub.utils._paths import filter_repo_objects
 from classifier_runtime.errors import ModelRefused
 from classifier_runtime.loading import load
 from classifier_runtime.settings import Settings
+from tests.runtime import tiny
 
 SERVED = {"config.json", "tokenizer.json", "tokenizer_config.json", "preprocessor_config.json", "verdict.json"}
 SERVED |= {"model.safetensors.index.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"}
@@ -68,3 +69,9 @@ def test_why_the_hub_did_not_give_a_model_is_said_in_its_words(monkeypatch: pyte
 def test_a_revision_of_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelRefused, match="--model_revision v2 is of --model_id, which is not given"):
         load(Settings(model_dir=tmp_path, model_revision="v2"))
+
+
+def test_what_kserve_calls_huggingface_is_all_of_ours() -> None:
+    found = load(Settings(model_dir=tiny.model("bert"), device="cpu", backend="huggingface", threads=1))
+
+    assert found.backend.name == "torch-packed"

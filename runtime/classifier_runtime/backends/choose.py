@@ -11,7 +11,7 @@ import logging
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from classifier_runtime import verdict
 from classifier_runtime.backends import convert_once, cuda, probe
@@ -23,32 +23,23 @@ from classifier_runtime.model import ModelSpec
 
 log = logging.getLogger(__name__)
 
-# `huggingface` is KServe's word for what is no vLLM: all of ours.
-BACKENDS: Final = ("auto", "huggingface", "torch", "torch-padded", "torch-packed", "openvino")
-# KServe's names, and torch's.
-DTYPES: Final = {
-    "auto": "auto",
-    "float32": "float32",
-    "float": "float32",
-    "float16": "float16",
-    "half": "float16",
-    "bfloat16": "bfloat16",
-}
+BackendName = Literal["auto", "torch-packed", "torch-padded", "openvino"]
+Dtype = Literal["auto", "float32", "float", "float16", "half", "bfloat16"]
+# KServe has two names for two of them.
+SHORT: Final = {"float": "float32", "half": "float16"}
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What the operator said.
 
-    :param device: `auto`, `cpu`, `cuda` or `cuda:N`
-    :param backend: of `BACKENDS`; `torch` is packed where it can be
     :param cache_dir: where an export is kept that the first start makes, of a model that brings none
     :param probe: time OpenVINO and torch now, whatever the verdict says
     """
 
-    device: str = "auto"
-    dtype: str = "auto"
-    backend: str = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    dtype: Dtype = "auto"
+    backend: BackendName = "auto"
     threads: int | None = None
     cache_dir: Path | None = None
     probe: bool = False
@@ -68,12 +59,8 @@ class Chosen:
 
 def load(spec: ModelSpec, wanted: Wanted) -> Chosen:
     """:raises ModelRefused: what was asked for cannot be had; why, and the remedy"""
-    if wanted.dtype not in DTYPES:
-        raise ModelRefused(f"--dtype {wanted.dtype}: unknown; use one of {', '.join(DTYPES)}")
-    if wanted.backend not in BACKENDS:
-        raise ModelRefused(f"--backend {wanted.backend}: unknown; use one of {', '.join(BACKENDS)}")
     device, fell_back = _device(spec, wanted)
-    dtype = DTYPES[wanted.dtype]
+    dtype = SHORT.get(wanted.dtype, wanted.dtype)
     if dtype == "auto":
         dtype = spec.dtype if device != "cpu" and spec.dtype in ("float16", "bfloat16") else "float32"
     exported = _openvino(spec, wanted, dtype) if device == "cpu" and not wanted.backend.startswith("torch") else None
@@ -83,14 +70,11 @@ def load(spec: ModelSpec, wanted: Wanted) -> Chosen:
 
 
 def _device(spec: ModelSpec, wanted: Wanted) -> tuple[str, str | None]:
-    kind, _, number = wanted.device.partition(":")
-    if kind not in ("auto", "cpu", "cuda") or (number and not (kind == "cuda" and number.isdecimal())):
-        raise ModelRefused(f"--device {wanted.device}: unknown; use auto, cpu, cuda or cuda:N")
-    if kind == "cuda":
-        if reason := cuda.problem(int(number or 0)):
-            raise ModelRefused(f"--device {wanted.device}: {reason}")
-        return f"cuda:{number or 0}", None
-    if kind == "cpu" or spec.weights == "openvino" or wanted.backend == "openvino" or not cuda.present():
+    if wanted.device == "cuda":
+        if reason := cuda.problem():
+            raise ModelRefused(f"--device cuda: {reason}")
+        return "cuda:0", None
+    if wanted.device == "cpu" or spec.weights == "openvino" or wanted.backend == "openvino" or not cuda.present():
         return "cpu", None
     if reason := cuda.problem():
         log.warning("there is a GPU, and the CPU is used: %s", reason)

@@ -33,7 +33,7 @@ def present() -> bool:
     return found is not None and found[0] > 0
 
 
-def problem(device: int = 0) -> str | None:
+def problem() -> str | None:
     """Why torch cannot use a GPU, and the remedy; None where it can, which is tried."""
     found = driver()
     if found is None:
@@ -43,13 +43,11 @@ def problem(device: int = 0) -> str | None:
         return (
             "the NVIDIA driver shows no GPU; give the pod one (resources.limits: nvidia.com/gpu), or use --device cpu"
         )
-    if device >= count:
-        return f"there is no GPU {device}: {count} are there, counted from 0"
     try:
         import torch  # noqa: PLC0415 - only where there is a GPU
     except ImportError:
         return "torch is not installed; use the image with torch, or --device cpu"
-    return _mismatch(version, torch) or _trial(torch, device)
+    return _mismatch(version, torch) or _trial(torch)
 
 
 def _mismatch(version: int, torch: Any) -> str | None:
@@ -64,10 +62,10 @@ def _mismatch(version: int, torch: Any) -> str | None:
     return None
 
 
-def _trial(torch: Any, device: int) -> str | None:
+def _trial(torch: Any) -> str | None:
     try:
-        major, minor = torch.cuda.get_device_capability(device)
-        (torch.ones(1, device=f"cuda:{device}") + 1).item()
+        major, minor = torch.cuda.get_device_capability(0)
+        (torch.ones(1, device="cuda:0") + 1).item()
     except RuntimeError as error:
         reason = str(error).split("\n", 1)[0]
         return f"torch {torch.__version__} (CUDA {torch.version.cuda}) cannot use the GPU: {reason}"

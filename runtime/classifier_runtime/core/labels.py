@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Literal
 
 Verdict = Literal["named", "default", "partial", "absent", "invalid"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Labels:
     """A name for every class.
 
@@ -26,10 +25,6 @@ class Labels:
 
     names: tuple[str, ...]
     verdict: Verdict
-
-    @cached_property
-    def unique(self) -> bool:
-        return len(set(self.names)) == len(self.names)
 
     def __len__(self) -> int:
         return len(self.names)

@@ -40,11 +40,6 @@ def test_each_class_has_a_name_and_the_map_a_verdict(written: Any, names: tuple[
     assert (found.names, found.verdict) == (names, verdict)
 
 
-def test_doubled_labels_are_told_apart_by_their_ids_alone() -> None:
-    assert not labels_of({"id2label": {"0": "same", "1": "same"}}, 2).unique
-    assert labels_of({}, 2).unique
-
-
 @given(st.dictionaries(st.integers() | st.text(), st.text() | st.integers() | st.none()), st.integers(1, 50))
 def test_there_are_as_many_names_as_classes(written: dict[Any, Any], classes: int) -> None:
     assert len(labels_of({"id2label": written}, classes)) == classes
