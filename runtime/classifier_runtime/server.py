@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 FINISH_SECONDS: Final = 20.0
-"""For what was taken, after the drain: with its 5 s and what follows, within the 30 s that Kubernetes gives a pod to end."""
+"""For what was taken, after the drain: with its 5 s and what follows, within a pod's 30 s to end."""
 CLOSE_SECONDS: Final = 2.0
 """Of these, for writing answers: what has none by then is told so while there is time for it."""
 TRACES_SECONDS: Final = 3.0

@@ -13,11 +13,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from classifier_runtime.backends.base import Backend
 from classifier_runtime.core.batching import Turns, Waiting
 from classifier_runtime.core.job import Computed, Floats, Item
-from classifier_runtime.errors import ModelFailed, NotReady, OutOfMemory, Overloaded, RequestError
+from classifier_runtime.errors import DeviceLost, ModelFailed, NotReady, OutOfMemory, Overloaded, RequestError
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,8 @@ class Engine:
         self._observe = observe
         self._turns: Turns[_Request] = Turns()
         self._work = threading.Condition()
+        self._open: set[_Request] = set()
+        self._failed = False
         self._closing = False
         self._gone = False
         self._rate = _FIRST_RATE
@@ -102,10 +105,12 @@ class Engine:
 
         All of them are taken or none. Who is cancelled leaves: what was not computed by then is not computed.
 
-        :raises RequestError: Overloaded, NotReady, ModelFailed
+        :raises RequestError: Overloaded, NotReady, ModelFailed; DeviceLost where the thread has ended
         """
         if self._loop is None:
             raise NotReady("the model is not ready yet")
+        if self._failed:
+            raise _failed()
         if not items:
             return Computed(())
         costs = [item.tokens for item in items]
@@ -118,15 +123,31 @@ class Engine:
                 )
             self._turns.add(request, costs)
             self._work.notify()
+        self._open.add(request)
         try:
             return await request.done
         finally:
+            self._open.discard(request)
             if request.left:
                 request.over = self._gone = True  # the thread drops what is left of it
+
+    def _end(self) -> None:
+        """Answer everybody, for the thread never will."""
+        self._failed = True
+        for request in self._open:
+            if not request.done.done():
+                request.done.set_exception(_failed())
 
     # -- in the thread -------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        try:
+            self._batches()
+        except Exception:
+            log.critical("the engine failed", exc_info=True)
+            self._tell(self._end)
+
+    def _batches(self) -> None:
         while True:
             with self._work:
                 while not self._closing and not len(self._turns):
@@ -144,7 +165,9 @@ class Engine:
         began = time.perf_counter()
         for waiting in batch:
             waiting.request.began = waiting.request.began or began
-        self._forward(batch)
+        failure = self._forward(batch)
+        if failure is not None:
+            log.error("a batch failed items=%d", len(batch), exc_info=failure)
         seconds = time.perf_counter() - began
         tokens = sum(waiting.tokens for waiting in batch)
         cost = self._backend.cost(len(batch), max(waiting.tokens for waiting in batch), tokens)
@@ -156,33 +179,47 @@ class Engine:
             request.forward += seconds
             if not request.left or request.error is not None:
                 finished.append(request)
-        if finished and self._loop is not None:
-            try:
-                self._loop.call_soon_threadsafe(_answer, finished)
-            except RuntimeError:  # the loop is closed: nobody waits
-                log.debug("answers came after the end requests=%d", len(finished))
+        if finished:
+            self._tell(partial(_answer, finished))
 
-    def _forward(self, batch: Sequence[Waiting[_Request]], tries: int = 1) -> None:
-        """Each item's logits into its request; or an error, into those requests that have a part in it."""
+    def _tell(self, answer: Callable[[], None]) -> None:
+        assert self._loop is not None
+        try:
+            self._loop.call_soon_threadsafe(answer)
+        except RuntimeError:  # the loop is closed: nobody waits
+            log.debug("answers came after the end")
+
+    def _forward(self, batch: Sequence[Waiting[_Request]], tries: int = 1) -> Exception | None:
+        """Each item's logits into its request; or an error, into those requests that have a part in it.
+
+        :returns: one of the errors, for the log: of a batch that fails, each half's and each item's is mostly the same
+        """
         try:
             rows = self._backend.forward([waiting.request.items[waiting.place] for waiting in batch])
             if len(rows) != len(batch):
                 raise ModelFailed("the model gave another number of answers than it was asked for")  # noqa: TRY301
-        except Exception as error:  # whatever a device or a library raises is one batch's, not the server's
-            if len(batch) > 1 and (tries > 0 or not isinstance(error, OutOfMemory)):
+        except Exception as error:  # noqa: BLE001 - whatever a device or a library raises is one batch's, not the server's
+            if (
+                len(batch) > 1
+                and not isinstance(error, DeviceLost)
+                and (tries > 0 or not isinstance(error, OutOfMemory))
+            ):
                 # Of what does not fit, halves may. Of what fails, one item may be the cause, and the others innocent.
                 middle = len(batch) // 2
-                self._forward(batch[:middle], tries - 1)
-                self._forward(batch[middle:], tries - 1)
-                return
-            log.exception("a batch failed items=%d", len(batch))
+                halves = [self._forward(half, tries - 1) for half in (batch[:middle], batch[middle:])]
+                return next((found for found in halves if found is not None), None)
+            found = error if isinstance(error, RequestError) else ModelFailed("the model failed; the log says why")
             for waiting in batch:
-                found = error if isinstance(error, RequestError) else ModelFailed("the model failed; the log says why")
                 waiting.request.error = waiting.request.error or found
-            return
+            return error
         for waiting, row in zip(batch, rows, strict=True):
             waiting.request.logits[waiting.place] = row
             waiting.request.left -= 1
+        return None
+
+
+def _failed() -> DeviceLost:
+    return DeviceLost("the engine failed, and the process has to be started anew; its log says why")
 
 
 def _answer(finished: Sequence[_Request]) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from classifier_runtime.core.engine import Batch, Engine
 from classifier_runtime.core.job import Computed, Floats, Item
-from classifier_runtime.errors import ModelFailed, OutOfMemory, Overloaded
+from classifier_runtime.errors import DeviceLost, ModelFailed, OutOfMemory, Overloaded
 
 POISON = 13
 
@@ -151,6 +151,49 @@ async def test_what_does_not_fit_the_device_is_tried_once_more_in_halves(backend
         (found,) = await asyncio.gather(task, return_exceptions=True)
     assert isinstance(found, Computed if fits else OutOfMemory)
     assert [len(batch) for batch in backend.batches] == [4, 2, 2]
+
+
+async def test_of_a_batch_that_fails_the_log_has_one_traceback(backend: Held, caplog: pytest.LogCaptureFixture) -> None:
+    backend.open()
+    async with running(backend) as engine:
+        with pytest.raises(ModelFailed):
+            await engine.compute([item(POISON)] * 8)
+    assert len(backend.batches) == 15
+    assert [record.exc_info is not None for record in caplog.records] == [True]
+
+
+async def test_a_device_that_is_lost_is_not_asked_again_for_halves() -> None:
+    class Lost(Held):
+        def forward(self, items: Sequence[Item]) -> Sequence[Floats]:
+            self.batches.append([len(items)])
+            raise DeviceLost("gone")
+
+    backend = Lost()
+    async with running(backend) as engine:
+        with pytest.raises(DeviceLost):
+            await engine.compute([item(1)] * 8)
+    assert backend.batches == [[8]]
+
+
+async def test_when_the_engine_itself_fails_everybody_is_told_that_it_never_will_answer() -> None:
+    class Odd(Held):
+        def cost(self, items: int, longest: int, tokens: int) -> int:
+            if self.batches:
+                raise MemoryError
+            return items * longest
+
+    backend = Odd()
+    async with running(backend) as engine:
+        first = asyncio.create_task(engine.compute([item(1)]))
+        await backend.busy()
+        others = [asyncio.create_task(engine.compute([item(n)])) for n in (2, 3)]
+        await asyncio.sleep(0)
+        backend.open()
+        async with asyncio.timeout(20):
+            found = await asyncio.gather(first, *others, return_exceptions=True)
+        assert [type(one) for one in found] == [DeviceLost] * 3
+        with pytest.raises(DeviceLost):
+            await engine.compute([item(4)])
 
 
 async def test_each_batch_is_told_of(backend: Held) -> None:
