@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from classifier_runtime import warmup
 from classifier_runtime.backends import cuda, warming
+from classifier_runtime.backends.layouts import GRID
 from classifier_runtime.backends.openvino import OpenVino
 from classifier_runtime.backends.torch_padded import TorchPadded
 from classifier_runtime.backends.warming import Shape
@@ -170,7 +171,7 @@ def test_a_model_that_fails_when_it_is_warmed_is_refused_with_the_reason(
 def test_memory_caps_the_batches_of_a_cpu(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(warmup, "SECONDS", 0.0)
     model = read(exported.folder("bert"))
-    a_token = 4 * (8 * tiny.HIDDEN + 2 * 64 + 4 * tiny.MAX_TOKENS)
+    a_token = 4 * (8 * tiny.HIDDEN + 2 * 64 + GRID * (4 * tiny.HIDDEN + 4 * tiny.MAX_TOKENS))
 
     monkeypatch.setattr("classifier_runtime.container.memory_free", lambda: 2 * 100 * a_token)
     assert warmup.run(model, task_of(model), Watched("bert"), 0) == 100
