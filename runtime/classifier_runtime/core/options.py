@@ -57,12 +57,12 @@ class Options:
     @property
     def enhanced(self) -> bool:
         """Whether labels are asked for, by name or by an option that makes no sense without them."""
-        return (
-            self.id2label
-            or self.aggregation_strategy != "none"
-            or self.top_k is not None
-            or self.threshold is not None
-        )
+        return self.id2label or self.aggregation_strategy != "none" or self.limited
+
+    @property
+    def limited(self) -> bool:
+        """Whether it is said how many classes are answered."""
+        return self.top_k is not None or self.threshold is not None
 
 
 DEFAULT: Final = Options()

@@ -53,9 +53,13 @@ class Facts:
         return self.task == "token-classification"
 
     @property
+    def regression(self) -> bool:
+        return self.problem == "regression"
+
+    @property
     def scalar(self) -> bool:
         """Whether the answer is a number for itself, not a class: regression, and models with one label."""
-        return self.problem == "regression" or len(self.labels) == 1
+        return self.regression or len(self.labels) == 1
 
     @property
     def multi_label(self) -> bool:

@@ -101,6 +101,9 @@ def check(options: Options, facts: Facts) -> None:
         for name in ("return_probabilities", "return_raw_logits"):
             if getattr(options, name):
                 raise InvalidRequest(f"{name}: of tokens, not of entities; ask for aggregation_strategy: none")
+    if facts.regression and (options.top_k or options.threshold is not None):
+        name = "top_k" if options.top_k else "threshold"
+        raise InvalidRequest(f"{name}: the model answers with a number, not a class of several; leave it out")
 
 
 def instance_of(value: Any, where: str, options: Options, facts: Facts) -> Instance:

@@ -16,7 +16,7 @@ from classifier_runtime.core.job import Instance, Outcome, Tagged, Token
 from classifier_runtime.core.options import Options
 from classifier_runtime.core.serving import Facts, Serving
 from classifier_runtime.errors import InvalidRequest
-from classifier_runtime.protocols.common import check_keys, headers_of, instance_of, json_of, options_of
+from classifier_runtime.protocols.common import check, check_keys, headers_of, instance_of, json_of, options_of
 from classifier_runtime.protocols.http import Request, Response, Route
 
 _EXAMPLE: Final = '{"inputs": "…"}'
@@ -41,7 +41,7 @@ async def _classify(serving: Serving, request: Request) -> Response:
     facts = serving.facts
     base = _defaults(serving.options, facts)
     if facts.images and _raw(request):
-        instances, single = [Instance(_options(base, request, None), image=request.body)], True
+        instances, single = [Instance(_options(base, request, None, facts), image=request.body)], True
     else:
         instances, single = _instances(serving, base, request, facts)
     result = await serving.classify(instances)
@@ -59,15 +59,16 @@ def _defaults(options: Options, facts: Facts) -> Options:
         id2label=True,
         return_probabilities=False,
         return_raw_logits=False,
-        top_k=_IMAGE_TOP_K if facts.images else 0,
+        top_k=_IMAGE_TOP_K if facts.images and not facts.regression else 0,
     )
 
 
-def _options(base: Options, request: Request, said: Any) -> Options:
+def _options(base: Options, request: Request, said: Any, facts: Facts) -> Options:
     options = options_of(base, request, said)
     for name, instead in _INSTEAD.items():
         if getattr(options, name):
             raise InvalidRequest(f"{name}: not in Hugging Face's shape; {instead}")
+    check(options, facts)
     return options
 
 
@@ -83,7 +84,7 @@ def _instances(serving: Serving, base: Options, request: Request, facts: Facts) 
     check_keys(body, _KEYS)
     if "inputs" not in body:
         raise InvalidRequest(f"there are no inputs; send {_EXAMPLE}")
-    options = _options(base, request, body.get("parameters"))
+    options = _options(base, request, body.get("parameters"), facts)
     inputs = body["inputs"]
     if not isinstance(inputs, list):
         return [instance_of(inputs, "inputs", options, facts)], True
@@ -94,7 +95,7 @@ def _instances(serving: Serving, base: Options, request: Request, facts: Facts) 
 def _answer(options: Options, outcome: Outcome, facts: Facts) -> list[dict[str, Any]]:
     if isinstance(outcome, Tagged):
         return [_entity(one) for one in outcome.found]
-    if facts.scalar and not options.candidate_labels:
+    if facts.regression and not options.candidate_labels:
         pairs = zip(facts.labels.names, outcome.scores.tolist(), strict=True)
         return [{"label": label, "score": score} for label, score in pairs]
     return [{"label": one.label, "score": one.score} for one in outcome.chosen]

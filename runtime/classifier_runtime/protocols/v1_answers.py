@@ -64,10 +64,10 @@ def _of_class(outcome: Classified, options: Options, facts: Facts) -> Any:
 def _with_labels(outcome: Classified, options: Options, facts: Facts) -> Any:
     names = options.candidate_labels or facts.labels.names
     answer: Any
-    if facts.scalar and not options.candidate_labels:
+    if facts.regression and not options.candidate_labels:
         rows = _by_id(outcome.scores, names)
         answer = rows[0] if len(rows) == 1 else rows
-    elif facts.multi_label or options.candidate_labels or options.top_k is not None or options.threshold is not None:
+    elif facts.multi_label or options.candidate_labels or options.limited:
         answer = [scored(one) for one in outcome.chosen]
     else:
         answer = scored(outcome.chosen[0])

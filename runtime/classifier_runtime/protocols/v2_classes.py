@@ -56,12 +56,9 @@ class Classes:
 
 def form(options: Options, facts: Facts) -> Form:
     """What the answer on one instance is: a class, a list of them, or numbers that are no class's."""
-    if options.candidate_labels:
+    if options.candidate_labels or facts.multi_label or (options.limited and not facts.regression):
         return "list"
-    if facts.scalar:
-        return "scalar"
-    listed = facts.multi_label or options.top_k is not None or options.threshold is not None
-    return "list" if listed else "one"
+    return "scalar" if facts.scalar else "one"
 
 
 def usual(options: Options, facts: Facts) -> list[str]:
@@ -82,7 +79,7 @@ def check(wanted: Wanted, options: Options, facts: Facts) -> None:
     """:raises InvalidRequest: there are no best classes of this output"""
     if not wanted.classes:
         return
-    if form(options, facts) == "scalar":
+    if facts.scalar and not options.candidate_labels:
         raise InvalidRequest(f"outputs: classification of {wanted.name!r}: the model's answer is a number, not a class")
     if wanted.name == "counts":
         raise InvalidRequest("outputs: classification of 'counts': ask for it of output-0")
@@ -119,7 +116,7 @@ def _basic(answer: Classes) -> Output:
         return Output(BASIC, "BYTES", (len(answer.outcomes),), as_dicts(answer.logits))
     if not options.enhanced and options.return_probabilities:
         return Output(BASIC, "BYTES", (len(answer.outcomes),), as_dicts(answer.scores, rounded=True))
-    if form(options, answer.facts) == "scalar":
+    if answer.facts.scalar and not options.candidate_labels:
         return _of_scalar("scores", answer, BASIC)
     return _ids(BASIC, [outcome.id for outcome in answer.outcomes])
 

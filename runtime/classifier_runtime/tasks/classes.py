@@ -52,7 +52,7 @@ def _chosen(
     if top_k is None and threshold is None:
         if problem == "regression":
             return tuple(Scored(number, labels[number], score) for number, score in enumerate(scores.tolist()))
-        if problem != "multi_label_classification":
+        if problem != "multi_label_classification" or len(labels) == 1:
             return (Scored(winner, labels[winner], scores[winner].item()),)
         if options.function_to_apply is None:
             threshold = MULTI_LABEL_THRESHOLD

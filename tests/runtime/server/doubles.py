@@ -9,14 +9,14 @@ The real ones have tests of their own; here it is about what servers do with wha
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from classifier_runtime.core import scoring
-from classifier_runtime.core.job import Classified, Entity, Floats, Instance, Item, Outcome, Tagged, Token
+from classifier_runtime.core.job import Classified, Entity, Floats, Instance, Item, Outcome, Tagged, Token, always
 from classifier_runtime.core.labels import Labels
 from classifier_runtime.core.serving import Facts
 from classifier_runtime.errors import InvalidRequest, ModelFailed
@@ -27,6 +27,7 @@ NAMED = Labels(("NEGATIVE", "POSITIVE", "NEUTRAL"), "named")
 TAGS = Labels(("O", "B-PER", "B-LOC"), "named")
 SEQUENCE = Facts("text-classification", NAMED)
 MULTI = Facts("text-classification", NAMED, "multi_label_classification")
+ONE = Facts("text-classification", Labels(("SPAM",), "named"))
 REGRESSION = Facts("text-classification", Labels(("LABEL_0",), "default"), "regression")
 PLANE = Facts("text-classification", Labels(("x", "y"), "named"), "regression")
 TOKENS = Facts("token-classification", TAGS)
@@ -86,7 +87,7 @@ class TextTask:
         if (instance.image is not None) != self._facts.images:
             raise InvalidRequest("this model reads " + ("images" if self._facts.images else "texts"))
 
-    def encode(self, instances: Sequence[Instance]) -> Encoded[None]:
+    def encode(self, instances: Sequence[Instance], go_on: Callable[[], None] = always) -> Encoded[None]:
         basic = [one.text or "" for one in instances if not one.options.enhanced]
         longest = max((len(text.split()) for text in basic), default=0)
         items = [self._item(instance, 0 if instance.options.enhanced else longest) for instance in instances]

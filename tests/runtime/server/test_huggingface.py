@@ -11,7 +11,7 @@ from huggingface_hub import InferenceClient
 from huggingface_hub.errors import HfHubHTTPError
 
 from tests.runtime.server.conftest import Client, Start
-from tests.runtime.server.doubles import IMAGES, MULTI, REGRESSION, TOKENS
+from tests.runtime.server.doubles import IMAGES, MULTI, ONE, REGRESSION, TOKENS
 
 PATHS = ["/", "/models/model", "/predict"]
 BEST = {"label": "POSITIVE", "score": pytest.approx(0.7054, abs=1e-4)}
@@ -50,6 +50,12 @@ async def test_all_labels_of_a_multi_label_model_are_answered(start: Start) -> N
 async def test_regression_is_a_label_and_its_number(start: Start) -> None:
     client = await start(REGRESSION)
     assert await client.ask("/", {"inputs": "0.75"}) == (200, [[{"label": "LABEL_0", "score": 0.75}]])
+
+
+async def test_a_single_class_is_answered_where_its_score_is_high_enough(start: Start) -> None:
+    client = await start(ONE)
+    _, [high, low] = await client.ask("/", {"inputs": ["2", "-2"], "parameters": {"threshold": 0.5}})
+    assert (high, low) == ([{"label": "SPAM", "score": pytest.approx(0.8808, abs=1e-4)}], [])
 
 
 @pytest.mark.parametrize(

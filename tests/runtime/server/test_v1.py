@@ -10,7 +10,7 @@ import pytest
 import yarl
 
 from tests.runtime.server.conftest import Client, Start
-from tests.runtime.server.doubles import IMAGES, MULTI, PLANE, REGRESSION, TOKENS
+from tests.runtime.server.doubles import IMAGES, MULTI, ONE, PLANE, REGRESSION, TOKENS
 
 P = {"id": 1, "label": "POSITIVE", "score": pytest.approx(0.7054, abs=1e-4)}
 PROBABILITIES = [
@@ -85,6 +85,22 @@ async def test_regression_of_several_numbers_is_a_list_by_id(start: Start) -> No
     assert await client.predict("0.5 2.5", id2label=True) == [
         [{"id": 0, "label": "x", "score": 0.5}, {"id": 1, "label": "y", "score": 2.5}]
     ]
+
+
+@pytest.mark.parametrize(("name", "value"), [("top_k", 1), ("threshold", 0.5)])
+async def test_of_numbers_none_is_chosen(start: Start, name: str, value: float) -> None:
+    client = await start(PLANE)
+    for body, path in (({"instances": ["1 2"]}, "/v1/models/model:predict"), ({"inputs": "1 2"}, "/")):
+        status, error = await client.refused({**body, "parameters": {name: value}}, path)
+        assert (status, error.partition(":")[0]) == (400, name)
+
+
+async def test_a_single_class_is_answered_where_its_score_is_high_enough(start: Start) -> None:
+    client = await start(ONE)
+    spam = {"id": 0, "label": "SPAM", "score": pytest.approx(0.8808, abs=1e-4)}
+    assert await client.predict("2", id2label=True) == [spam]
+    assert await client.predict("2", "-2", threshold=0.5) == [[spam], []]
+    assert await client.predict("2", "-2", top_k=1, threshold=0.5) == [[spam], []]
 
 
 async def test_candidates_are_numbered_by_the_list_of_the_request(client: Client) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from classifier_runtime.core.serving import Facts
 from tests.runtime.server.conftest import Start
-from tests.runtime.server.doubles import IMAGES, MULTI, PLANE, REGRESSION, TOKENS
+from tests.runtime.server.doubles import IMAGES, MULTI, ONE, PLANE, REGRESSION, TOKENS
 from tests.runtime.v2.conftest import V2, binary, tensor
 
 A, B = "1 2 -1", "5"
@@ -87,6 +87,13 @@ async def test_how_many_classes_asks_for_labels_behind_the_basic_answer(v2: V2) 
     assert list(found) == ["output-0", "label_ids", "labels", "scores"]
     assert found["output-0"] == ([2], [1, 0])
     assert found["label_ids"] == ([2, 2], [1, 0, 0, 1])
+
+
+async def test_a_single_class_is_a_row_where_its_score_is_high_enough(start: Start) -> None:
+    found = await V2(await start(ONE)).outputs("2", "-2", threshold=0.5)
+    assert found["output-0"] == ([2], near(0.8808, 0.1192))
+    assert found["labels"] == ([2, 1], ["SPAM", ""])
+    assert found["counts"] == ([2], [1, 0])
 
 
 async def test_rows_of_different_lengths_are_padded_and_counted(v2: V2) -> None:
