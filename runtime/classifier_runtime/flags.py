@@ -31,29 +31,38 @@ _ELSEWHERE: Final = frozenset(
         "chat_template",
         "configure_logging",
         "convert",
+        "cpu_offload_gb",
         "data_parallel_size",
         "disable_frontend_multiprocessing",
         "disable_log_requests",
         "disable_log_stats",
         "distributed_executor_backend",
         "enable_chunked_prefill",
+        "enable_log_requests",
         "enable_predictor_health_check",
         "enable_prefix_caching",
         "enforce_eager",
         "event_loop",
+        "generation_config",
         "gpu_memory_utilization",
         "grpc_max_receive_message_length",
         "grpc_max_send_message_length",
         "kv_cache_dtype",
+        "limit_mm_per_prompt",
         "load_format",
         "log_config_file",
         "max_asyncio_workers",
         "max_log_len",
+        "max_logprobs",
         "max_num_batched_tokens",
         "max_num_seqs",
         "max_parallel_loading_workers",
         "max_seq_len_to_capture",
         "max_threads",
+        "model_impl",
+        "no_enable_chunked_prefill",
+        "no_enable_log_requests",
+        "no_enable_prefix_caching",
         "pipeline_parallel_size",
         "predictor_host",
         "predictor_protocol",
@@ -75,6 +84,8 @@ _ELSEWHERE: Final = frozenset(
         "workers",
     )
 )
+# Python's other names of them, which KServe takes.
+_LEVELS: Final = {"WARN": "WARNING", "FATAL": "CRITICAL"}
 # As we always do: KServe lower-cases what a model was trained to tell apart, and has a flag against it.
 _ALWAYS: Final = ("disable_lower_case",)
 # Ignoring these would change answers.
@@ -93,7 +104,8 @@ def read(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[Settings, lis
     said: dict[str, Any] = {name: value for name, value in vars(known).items() if value is not None}
     warnings = _elsewhere(rest)
     if "KSERVE_LOGLEVEL" in environ:
-        said.setdefault("log_level", environ["KSERVE_LOGLEVEL"].upper())
+        level = environ["KSERVE_LOGLEVEL"].upper()
+        said.setdefault("log_level", _LEVELS.get(level, level))
     if str(said.get("model_dir", "")).startswith("file://"):
         said["model_dir"] = said["model_dir"].removeprefix("file://")
     try:
@@ -144,10 +156,10 @@ def _elsewhere(rest: Sequence[str]) -> list[str]:
     A word that is no flag belongs to the flag before it.
     """
     warnings: list[str] = []
-    for word in rest:
+    for place, word in enumerate(rest):
         name = word[2:].partition("=")[0]
         if not word.startswith("--"):
-            if not warnings:
+            if place == 0:
                 raise ModelRefused(f"{word}: flags begin with --")
         elif name in _REFUSED:
             raise ModelRefused(f"--{name}: {_REFUSED[name]}")

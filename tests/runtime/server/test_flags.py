@@ -50,6 +50,11 @@ def test_the_level_of_the_log_comes_from_kserves_variable_unless_there_is_a_flag
     assert flags.read(["--log_level", "ERROR"], environ)[0].log_level == "ERROR"
 
 
+@pytest.mark.parametrize(("said", "meant"), [("WARN", "WARNING"), ("fatal", "CRITICAL"), ("WARNING", "WARNING")])
+def test_levels_of_the_log_have_pythons_other_names_too(said: str, meant: str) -> None:
+    assert flags.read([], {"KSERVE_LOGLEVEL": said})[0].log_level == meant
+
+
 @pytest.mark.parametrize(
     ("argv", "count"),
     [
@@ -57,6 +62,10 @@ def test_the_level_of_the_log_comes_from_kserves_variable_unless_there_is_a_flag
         (["--tensor-parallel-size", "2", "--enforce-eager"], 2),
         (["--tensor_input_names", "input_ids,attention_mask", "--disable_log_requests"], 2),
         (["--disable_lower_case"], 0),
+        (["--disable_lower_case", "true"], 0),
+        (["--disable-lower-case=true", "--seed", "1"], 1),
+        (["--enable-log-requests", "--max-logprobs", "5", "--model-impl=auto", "--limit_mm_per_prompt", "{}"], 4),
+        (["--no-enable-log-requests", "--no-enable-prefix-caching"], 2),
     ],
 )
 def test_flags_that_mean_something_elsewhere_are_taken_with_a_warning_each(argv: list[str], count: int) -> None:
@@ -70,6 +79,7 @@ def test_flags_that_mean_something_elsewhere_are_taken_with_a_warning_each(argv:
         (["--use-id2labels"], "did you mean --use_id2label?"),
         (["--zzz"], "--zzz: unknown; see --help"),
         (["model"], "flags begin with --"),
+        (["--id2label", "true", "model"], "model: flags begin with --"),
         (["--http_port", "many"], "--http_port many"),
         (["--http_port", "70000"], "--http_port 70000"),
         (["--dtype", "int8"], "--dtype int8"),
