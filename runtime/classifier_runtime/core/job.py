@@ -15,6 +15,10 @@ Floats: TypeAlias = NDArray[np.float32]
 Ints: TypeAlias = NDArray[np.int64]
 
 
+def always() -> None:
+    """Somebody waits: what encoding is told that is done for nobody in particular."""
+
+
 @dataclass(frozen=True, slots=True)
 class Instance:
     """One thing to classify: a text, a pair of texts, or an image as it was sent.

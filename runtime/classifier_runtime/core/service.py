@@ -10,12 +10,35 @@ from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 from classifier_runtime.core.job import Computed, Instance, Item, Result, Timings
-from classifier_runtime.tasks.base import Task
+from classifier_runtime.errors import Overloaded
+from classifier_runtime.tasks.base import Encoded, Task
 
 T = TypeVar("T")
 
 _FEW_LOGITS: Final = 1024
 """Up to here decoding takes less than a millisecond, and a thread's hand-over would take longer than most of it."""
+MOST_BYTES: Final = 33_554_432
+"""That may wait to be encoded: as many as the largest request has. At most of a second a megabyte, who comes then would
+wait for most of a deadline before the model is reached."""
+_IMAGE_BYTES: Final = 65_536
+"""That an image counts as at least: of a small one, too, there can be much to decode."""
+
+
+class Gone(Exception):
+    """Nobody waits for what is being encoded."""
+
+
+class _Wanted:
+    """Whether somebody waits."""
+
+    __slots__ = ("gone",)
+
+    def __init__(self) -> None:
+        self.gone = False
+
+    def check(self) -> None:
+        if self.gone:
+            raise Gone
 
 
 class Computes(Protocol):
@@ -34,6 +57,7 @@ class Service:
         self.task = task
         self._engine = engine
         self._pool = ThreadPoolExecutor(threads, "encode")
+        self._bytes = 0
 
     async def classify(self, instances: Sequence[Instance]) -> Result:
         """The result of a request.
@@ -45,7 +69,7 @@ class Service:
         for instance in instances:
             self.task.check(instance)
         began = time.perf_counter()
-        encoded = await self._beside(partial(self.task.encode, instances))
+        encoded = await self._encoded(instances)
         encoding = time.perf_counter() - began
         computed = await self._engine.compute(encoded.items)
         decoding = time.perf_counter()
@@ -59,8 +83,31 @@ class Service:
             timings=Timings(encoding, computed.queue, computed.forward, time.perf_counter() - decoding, began),
         )
 
+    async def _encoded(self, instances: Sequence[Instance]) -> Encoded[Any]:
+        """Who goes leaves the rest undone.
+
+        :raises Overloaded: too much is to be encoded before it
+        """
+        size = sum(map(_bytes, instances))
+        if self._bytes and self._bytes + size > MOST_BYTES:
+            raise Overloaded("as much is waiting to be read as may; come again")
+        self._bytes += size
+        wanted = _Wanted()
+        try:
+            return await self._beside(partial(self.task.encode, instances, wanted.check))
+        finally:
+            wanted.gone = True
+            self._bytes -= size
+
     async def _beside(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _bytes(instance: Instance) -> int:
+    """Roughly: of a text its characters."""
+    if instance.image is not None:
+        return max(len(instance.image), _IMAGE_BYTES)
+    return (len(instance.text or "") + len(instance.text_pair or "")) * (len(instance.options.candidate_labels) or 1)

@@ -8,14 +8,15 @@ are left out, never the special ones.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import cache
+from typing import Final, TypeAlias
 
 import numpy as np
 import tokenizers
 
-from classifier_runtime.core.job import Ints
+from classifier_runtime.core.job import Ints, always
 from classifier_runtime.core.options import Direction
 from classifier_runtime.errors import InvalidRequest
 
@@ -30,6 +31,12 @@ _MARGIN: Final = 16
 # length, a text of 250 kB would be 9 million tokens.
 _MOST_TIMES: Final = 4
 _FEW_TOKENS: Final = 8192
+# Texts that are encoded before it is asked again whether anybody waits for the rest.
+_AT_ONCE: Final = 32
+
+_Input: TypeAlias = str | tuple[str, str]
+# What is left of a text that is cut at this end, and where that begins.
+_Shorten: TypeAlias = Callable[[str, Direction], tuple[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +146,14 @@ class Tokenizer:
         """Tokens to text, as the tokenizer's decoder does it."""
         return self._decoder.decode(list(tokens)) if self._decoder is not None else " ".join(tokens)
 
-    def encode(self, texts: Sequence[Text]) -> list[Encoded]:
+    def encode(self, texts: Sequence[Text], go_on: Callable[[], None] = always) -> list[Encoded]:
         """Of texts that are `clean`.
 
+        :param go_on: raises where nobody waits any more
         :raises InvalidRequest: too long and not to be cut; or without any token
         """
-        inputs = [self._input(place, text) for place, text in enumerate(texts)]
-        encodings = self._raw.encode_batch_fast([text for text, _, _ in inputs])
+        inputs = list(self._inputs(texts, go_on))
+        encodings = _in_parts(self._raw.encode_batch_fast, [text for text, _, _ in inputs], go_on)
         found = []
         for place, (text, encoding, (_, _, shortened)) in enumerate(zip(texts, encodings, inputs, strict=True)):
             ids = np.array(encoding.ids, dtype=np.int64)
@@ -156,13 +164,14 @@ class Tokenizer:
             found.append(Encoded(ids, types, shortened or kept is not None))
         return found
 
-    def locate(self, texts: Sequence[Text]) -> list[Located]:
+    def locate(self, texts: Sequence[Text], go_on: Callable[[], None] = always) -> list[Located]:
         """Of texts that are `clean`, and no pairs.
 
+        :param go_on: raises where nobody waits any more
         :raises InvalidRequest: as `encode`; or a stride that leaves no room for going on
         """
-        inputs = [self._input(place, text) for place, text in enumerate(texts)]
-        encodings = self._raw.encode_batch([text for text, _, _ in inputs])
+        inputs = list(self._inputs(texts, go_on))
+        encodings = _in_parts(self._raw.encode_batch, [text for text, _, _ in inputs], go_on)
         return [
             self._located(place, text, encoding, began, shortened)
             for place, (text, encoding, (_, began, shortened)) in enumerate(zip(texts, encodings, inputs, strict=True))
@@ -183,28 +192,37 @@ class Tokenizer:
         tokens = Encoded(ids, types, shortened or kept is not None)
         return Located(tokens, offsets, special, (np.arange(len(ids)),))
 
-    def _input(self, place: int, text: Text) -> tuple[str | tuple[str, str], int, bool]:
+    def _inputs(self, texts: Sequence[Text], go_on: Callable[[], None]) -> Iterator[tuple[_Input, int, bool]]:
+        shortened = cache(self._shortened)  # a text with many candidates is in as many pairs
+        for place, text in enumerate(texts):
+            go_on()
+            found = self._input(text, shortened)
+            if found[2] and not text.truncate:
+                raise self._too_long(place, f"{self.max_tokens + _MARGIN} tokens or more")
+            yield found
+
+    def _input(self, text: Text, shortened: _Shorten) -> tuple[_Input, int, bool]:
         """What is encoded of a text, where in it that begins, and whether that is less than all."""
         if text.stride is not None:
             return text.text, 0, False
         if text.pair is None:
-            first, began = self._shortened(place, text.text, text)
+            first, began = shortened(text.text, text.direction)
             return first, began, len(first) < len(text.text)
         first, second = text.text, text.pair
         # Of two long texts the longer gets the odd place: both lengths are needed. A character is 4 tokens at most.
         if text.keep_pair or 4 * len(second) <= self.max_tokens:
-            first, _ = self._shortened(place, first, text)
+            first, _ = shortened(first, text.direction)
         elif 4 * len(first) <= self.max_tokens:
-            second, _ = self._shortened(place, second, text)
+            second, _ = shortened(second, text.direction)
         return (first, second), 0, len(first) < len(text.text) or len(second) < len(text.pair)
 
-    def _shortened(self, place: int, text: str, how: Text) -> tuple[str, int]:
+    def _shortened(self, text: str, direction: Direction) -> tuple[str, int]:
         """As much of a very long text as can matter, up to a space, and where that begins: the rest would be encoded,
         which takes most of a second for each megabyte, only to be cut off.
         """
         size = _CHARACTERS_PER_TOKEN * self.max_tokens
         while size < len(text):
-            if how.direction == "right":
+            if direction == "right":
                 parts = text[:size].rsplit(None, 1)
                 piece = parts[0] if len(parts) == 2 else ""
             else:
@@ -212,9 +230,7 @@ class Tokenizer:
                 piece = parts[1] if len(parts) == 2 else ""
             [encoding] = self._raw.encode_batch_fast([piece], add_special_tokens=False)
             if len(encoding) >= self.max_tokens + _MARGIN:
-                if not how.truncate:
-                    raise self._too_long(place, f"{len(encoding)} tokens or more")
-                return piece, 0 if how.direction == "right" else len(text) - len(piece)
+                return piece, 0 if direction == "right" else len(text) - len(piece)
             size *= 4
         return text, 0
 
@@ -262,6 +278,14 @@ class Tokenizer:
             f"instance {place}: the text has {length}, special ones counted, and the model takes {self.max_tokens}; "
             "shorten it, or leave truncate: false out"
         )
+
+
+def _in_parts(
+    encode: Callable[[list[_Input]], list[tokenizers.Encoding]], inputs: list[_Input], go_on: Callable[[], None]
+) -> Iterator[tokenizers.Encoding]:
+    for start in range(0, len(inputs), _AT_ONCE):
+        go_on()
+        yield from encode(inputs[start : start + _AT_ONCE])
 
 
 def _places(encoding: tokenizers.Encoding) -> tuple[Ints, Ints, Ints]:

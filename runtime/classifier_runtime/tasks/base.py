@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from classifier_runtime.core.job import Floats, Instance, Item, Outcome
+from classifier_runtime.core.job import Floats, Instance, Item, Outcome, always
 
 K = TypeVar("K")
 
@@ -37,8 +37,12 @@ class Task(Protocol[K]):
         """:raises InvalidRequest: an option, or a kind of input, that means nothing to this task"""
         ...
 
-    def encode(self, instances: Sequence[Instance]) -> Encoded[K]:
-        """:raises InvalidRequest: an instance that cannot be encoded, by its place"""
+    def encode(self, instances: Sequence[Instance], go_on: Callable[[], None] = always) -> Encoded[K]:
+        """Of many instances, a few at a time.
+
+        :param go_on: asked before each part; raises where nobody waits any more
+        :raises InvalidRequest: an instance that cannot be encoded, by its place
+        """
         ...
 
     def decode(self, instances: Sequence[Instance], encoded: Encoded[K], logits: Sequence[Floats]) -> Sequence[Outcome]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from classifier_runtime.core import scoring
-from classifier_runtime.core.job import Classified, Floats, Instance, Item
+from classifier_runtime.core.job import Classified, Floats, Instance, Item, always
 from classifier_runtime.core.labels import Labels
 from classifier_runtime.core.scoring import Problem
 from classifier_runtime.errors import InvalidRequest, TooLarge
@@ -34,6 +34,9 @@ _OF_TEXTS: Final[Mapping[str, str]] = dict.fromkeys(
     ),
     _REASON,
 )
+_PIXELS_OF_A_REQUEST: Final = 4
+"""Times those of the largest image. A request's photographs have fewer; black ones have a thousand times more than its
+bytes, and would be decoded for minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,13 @@ class Images:
             raise InvalidRequest("this model classifies images; send one, not a text")
         refuse(instance.options, _OF_TEXTS)
 
-    def encode(self, instances: Sequence[Instance]) -> Encoded[None]:
-        return Encoded([self._item(place, instance) for place, instance in enumerate(instances)], None)
+    def encode(self, instances: Sequence[Instance], go_on: Callable[[], None] = always) -> Encoded[None]:
+        self._check_pixels(instances, go_on)
+        items = []
+        for place, instance in enumerate(instances):
+            go_on()
+            items.append(self._item(place, instance))
+        return Encoded(items, None)
 
     def decode(
         self, instances: Sequence[Instance], encoded: Encoded[None], logits: Sequence[Floats]
@@ -64,6 +72,21 @@ class Images:
         rows = np.stack(logits)
         scoring.check(rows, range(len(rows)))
         return classified([instance.options for instance in instances], rows, self.labels, self.problem)
+
+    def _check_pixels(self, instances: Sequence[Instance], go_on: Callable[[], None]) -> None:
+        """:raises TooLarge: by what the images say of themselves, before any is decoded"""
+        most = _PIXELS_OF_A_REQUEST * self.max_pixels
+        if len(instances) <= _PIXELS_OF_A_REQUEST:  # each is looked at by itself
+            return
+        total = 0
+        for instance in instances:
+            go_on()
+            total += pictures.pixels(instance.image or b"")
+            if total > most:
+                raise TooLarge(
+                    f"the images of the request have more than {most} pixels together; send fewer at a time, or "
+                    "smaller ones, or raise --max_pixels"
+                )
 
     def _item(self, place: int, instance: Instance) -> Item:
         try:

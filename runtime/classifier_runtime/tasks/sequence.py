@@ -5,14 +5,14 @@ One task for both: a model that knows entailment is asked either way, and a requ
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from classifier_runtime.core import scoring
-from classifier_runtime.core.job import Classified, Floats, Instance, Item
+from classifier_runtime.core.job import Classified, Floats, Instance, Item, always
 from classifier_runtime.core.labels import Labels
 from classifier_runtime.core.options import DEFAULT, Options
 from classifier_runtime.core.scoring import Problem
@@ -52,7 +52,7 @@ class Sequences:
         refuse(options, _OF_TOKENS)
         zero_shot.check(instance, self.labels)
 
-    def encode(self, instances: Sequence[Instance]) -> Encoded[Sequence[int]]:
+    def encode(self, instances: Sequence[Instance], go_on: Callable[[], None] = always) -> Encoded[Sequence[int]]:
         """Kept is the number of items of each instance."""
         texts: list[Text] = []
         counts: list[int] = []
@@ -60,7 +60,7 @@ class Sequences:
             pairs = zero_shot.pairs(instance) if instance.options.candidate_labels else [_text(instance)]
             texts.extend(pairs)
             counts.append(len(pairs))
-        tokens = self.tokenizer.encode(texts)
+        tokens = self.tokenizer.encode(texts, go_on)
         items = [Item(arrays(one, self.input_names), len(one.ids)) for one in tokens]
         cut = np.array([one.cut for one in tokens])
         # An instance, and not each of its candidates, counts.

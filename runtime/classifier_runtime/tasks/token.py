@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from classifier_runtime.core import scoring
-from classifier_runtime.core.job import Floats, Instance, Ints, Item, Tagged, Token
+from classifier_runtime.core.job import Floats, Instance, Ints, Item, Tagged, Token, always
 from classifier_runtime.core.labels import Labels
 from classifier_runtime.core.options import Options
 from classifier_runtime.core.tokens import Encoded as Tokens
@@ -63,9 +63,9 @@ class TokensOfTexts:
         if options.stride is not None and options.aggregation_strategy == "none":
             raise InvalidRequest("stride: tokens in two windows have two labels; give an aggregation_strategy too")
 
-    def encode(self, instances: Sequence[Instance]) -> Encoded[Sequence[Kept]]:
+    def encode(self, instances: Sequence[Instance], go_on: Callable[[], None] = always) -> Encoded[Sequence[Kept]]:
         texts = [_text(instance) for instance in instances]
-        located = self.tokenizer.locate(texts)
+        located = self.tokenizer.locate(texts, go_on)
         basic = [not instance.options.enhanced for instance in instances]
         longest = max((len(one.special) for one, wanted in zip(located, basic, strict=True) if wanted), default=0)
         items: list[Item] = []

@@ -63,7 +63,7 @@ async def _ours(kind: str) -> None:
 
         def check(self, instance: object) -> None: ...
 
-        def encode(self, instances: Sequence[object]) -> Encoded[None]:
+        def encode(self, instances: Sequence[object], go_on: object = None) -> Encoded[None]:
             return Encoded([item] * len(instances), None)
 
         def decode(self, instances: Sequence[object], encoded: object, rows: object) -> list[Classified]:

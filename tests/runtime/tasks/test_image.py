@@ -169,3 +169,11 @@ def test_texts_and_their_options_are_refused() -> None:
     for said in ({"truncate": False}, {"candidate_labels": ["cat"]}, {"stride": 3}):
         with pytest.raises(InvalidRequest, match="it is for texts"):
             task("vit").check(Instance(options(**said), image=b"x"))
+
+
+def test_the_pixels_of_a_request_are_counted_before_any_is_decoded() -> None:
+    used = task_of(spec("vit"), max_pixels=10_000)
+    whole = file(picture(width=100, height=100))
+    assert len(used.encode(images(*[whole] * 4)).items) == 4
+    with pytest.raises(TooLarge, match="more than 40000 pixels together; send fewer"):
+        used.encode(images(b"damaged", *[whole] * 5))
