@@ -45,9 +45,10 @@ def pairs(instance: Instance) -> list[Text]:
     The template is no format string: `{:>999999999}` would be answered with a gigabyte.
     """
     options = instance.options
+    text = clean(instance.text or "")
     return [
         Text(
-            clean(instance.text or ""),
+            text,
             clean(options.hypothesis_template.replace("{}", candidate)),
             truncate=options.truncate,
             direction=options.truncation_direction,

@@ -68,6 +68,29 @@ def test_the_hypothesis_is_never_cut() -> None:
     assert item.arrays["input_ids"][-len(hypothesis) :].tolist() == hypothesis.tolist()
 
 
+class Counting:
+    """Counts the texts that are encoded for themselves, to see how much of them is needed."""
+
+    def __init__(self, raw: Any) -> None:
+        self.raw = raw
+        self.count = 0
+
+    def encode_batch_fast(self, texts: Any, **how: Any) -> Any:
+        self.count += sum(isinstance(one, str) for one in texts)
+        return self.raw.encode_batch_fast(texts, **how)
+
+
+def test_a_long_text_is_shortened_once_for_all_its_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer: Any = task("nli").tokenizer  # type: ignore[attr-defined] # all but images have one
+    raw = Counting(tokenizer._raw)
+    monkeypatch.setattr(tokenizer, "_raw", raw)
+
+    found = task("nli").encode(texts("good " * 6000, candidate_labels=CANDIDATES))
+
+    assert [one.tokens for one in found.items] == [128] * len(CANDIDATES)
+    assert raw.count == 1
+
+
 def test_a_template_is_no_format_string() -> None:
     [found] = zero_shot.pairs(texts("good", candidate_labels=["x"], hypothesis_template="{}: {:>9999999999} {0.x}")[0])
     assert found.pair == "x: {:>9999999999} {0.x}"
