@@ -75,7 +75,7 @@ class Service:
         decoding = time.perf_counter()
         decode = partial(self.task.decode, instances, encoded, computed.logits)
         few = sum(row.size for row in computed.logits) <= _FEW_LOGITS
-        outcomes = decode() if few else await self._beside(decode)
+        outcomes = decode() if few else await self.beside(decode)
         return Result(
             outcomes,
             truncated=encoded.truncated,
@@ -94,12 +94,13 @@ class Service:
         self._bytes += size
         wanted = _Wanted()
         try:
-            return await self._beside(partial(self.task.encode, instances, wanted.check))
+            return await self.beside(partial(self.task.encode, instances, wanted.check))
         finally:
             wanted.gone = True
             self._bytes -= size
 
-    async def _beside(self, work: Callable[[], T]) -> T:
+    async def beside(self, work: Callable[[], T]) -> T:
+        """In the threads that encode and decode."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     def close(self) -> None:

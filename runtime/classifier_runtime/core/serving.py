@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol, TypeVar
 
 from classifier_runtime.core.job import Instance, Result
 from classifier_runtime.core.labels import Labels
@@ -15,6 +15,13 @@ from classifier_runtime.core.options import Options
 from classifier_runtime.core.room import Room
 from classifier_runtime.core.scoring import Problem
 from classifier_runtime.errors import DeadlineExceeded, DeviceLost, NotReady, TooLarge
+
+T = TypeVar("T")
+
+_FEW_NUMBERS: Final = 1024
+"""Up to here an answer is made in less than a millisecond."""
+MOST_NUMBERS: Final = 2_097_152
+"""Of one answer: 2,048 images with the logits of 1,000 classes each. In JSON they are half a gigabyte of objects."""
 
 # A character of UTF-8 takes at most four bytes: most texts need not be encoded to know that they are short enough.
 _CHARACTER = 4
@@ -87,6 +94,8 @@ class Classifies(Protocol):
     """`core.service.Service`, as far as it is used here."""
 
     async def classify(self, instances: Sequence[Instance]) -> Result: ...
+
+    async def beside(self, work: Callable[[], T]) -> T: ...
 
 
 class Serving:
@@ -196,6 +205,21 @@ class Serving:
             waiting.reschedule(now)
         await self._idle.wait()
         return len(left)
+
+    async def rendered(self, numbers: int, answer: Callable[[], T]) -> T:
+        """An answer, made beside the event loop where that takes long.
+
+        :param numbers: that are in it: `core.size`
+        :raises TooLarge: more than one answer may have
+        """
+        if numbers > MOST_NUMBERS:
+            raise TooLarge(
+                f"the answer would have {numbers} values, and one has at most {MOST_NUMBERS}; send fewer instances "
+                "at a time, or ask for less of each: a top_k, or no return_probabilities"
+            )
+        if numbers <= _FEW_NUMBERS or self._service is None:
+            return answer()
+        return await self._service.beside(answer)
 
     def check_count(self, count: int) -> None:
         """Before anything is made of them.

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import orjson
 
+from classifier_runtime.core import size
 from classifier_runtime.core.job import Instance, Outcome, Tagged, Token
 from classifier_runtime.core.options import Options
 from classifier_runtime.core.serving import Facts, Serving
@@ -45,11 +46,16 @@ async def _classify(serving: Serving, request: Request) -> Response:
     else:
         instances, single = _instances(serving, base, request, facts)
     result = await serving.classify(instances)
-    answers = [
-        _answer(instance.options, outcome, facts) for instance, outcome in zip(instances, result.outcomes, strict=True)
-    ]
     flat = single and (facts.images or facts.tokens or bool(instances[0].options.candidate_labels))
-    return Response(orjson.dumps(answers[0] if flat else answers), headers=headers_of(result))
+
+    def answer() -> Response:
+        answers = [
+            _answer(instance.options, outcome, facts)
+            for instance, outcome in zip(instances, result.outcomes, strict=True)
+        ]
+        return Response(orjson.dumps(answers[0] if flat else answers), headers=headers_of(result))
+
+    return await serving.rendered(size.numbers(instances, result.outcomes), answer)
 
 
 def _defaults(options: Options, facts: Facts) -> Options:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import orjson
 
+from classifier_runtime.core import size
 from classifier_runtime.core.job import Instance
 from classifier_runtime.core.serving import Serving
 from classifier_runtime.errors import InvalidRequest, Unimplemented
@@ -49,15 +50,19 @@ async def _predict(serving: Serving, naming: cloudevents.Naming, request: Reques
         event, body = found
     instances = _instances(serving, request, body)
     result = await serving.classify(instances)
-    facts = serving.facts
-    data: dict[str, Any] = {"predictions": predictions(instances, result.outcomes, facts)}
-    if serving.offsets and facts.tokens and (offsets := offset_mapping(instances, result.outcomes)) is not None:
-        data["outputs"] = [offsets]
-    headers = headers_of(result)
-    if event is None:
-        return Response(orjson.dumps(data), headers=headers)
-    answer, content_type, more = cloudevents.answer(event, data, serving.name, naming)
-    return Response(answer, content_type=content_type, headers=headers | more)
+
+    def answer() -> Response:
+        facts = serving.facts
+        data: dict[str, Any] = {"predictions": predictions(instances, result.outcomes, facts)}
+        if serving.offsets and facts.tokens and (offsets := offset_mapping(instances, result.outcomes)) is not None:
+            data["outputs"] = [offsets]
+        headers = headers_of(result)
+        if event is None:
+            return Response(orjson.dumps(data), headers=headers)
+        body, content_type, more = cloudevents.answer(event, data, serving.name, naming)
+        return Response(body, content_type=content_type, headers=headers | more)
+
+    return await serving.rendered(size.numbers(instances, result.outcomes), answer)
 
 
 def _instances(serving: Serving, request: Request, body: Any) -> list[Instance]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import uuid4
 
+from classifier_runtime.core import size
 from classifier_runtime.core.job import Result
 from classifier_runtime.core.options import Options
 from classifier_runtime.core.serving import Serving
@@ -39,6 +41,17 @@ async def infer(serving: Serving, request: V2Request, base: Options) -> V2Answer
             result = await serving.classify(asked.instances)
     except TimeoutError:
         raise DeadlineExceeded(f"no answer within the request's timeout of {asked.seconds} s") from None
-    found = outputs(result.outcomes, asked.options, asked.outputs, facts, binary=asked.binary, offsets=serving.offsets)
+    found = await serving.rendered(
+        size.numbers(asked.instances, result.outcomes, labelled=1),
+        partial(
+            outputs,
+            result.outcomes,
+            asked.options,
+            asked.outputs,
+            facts,
+            binary=asked.binary,
+            offsets=serving.offsets,
+        ),
+    )
     parameters: dict[str, Scalar] = {"truncated": result.truncated} if result.truncated else {}
     return V2Answer(request.id or str(uuid4()), parameters, found, result)

@@ -15,7 +15,7 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
@@ -77,6 +77,9 @@ async def _ours(kind: str) -> None:
 
         async def classify(self, instances: Sequence[object]) -> Result:
             return Result([outcome] * len(instances))
+
+        async def beside(self, work: Callable[[], Any]) -> Any:
+            return work()
 
     nothing = Nothing()
     facts = Facts("text-classification", Labels(("A", "B"), "named"))

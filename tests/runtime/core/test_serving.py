@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import pytest
 
 from classifier_runtime.core.job import Instance, Result
 from classifier_runtime.core.options import Options
-from classifier_runtime.core.serving import Limits, Serving
-from classifier_runtime.errors import DeadlineExceeded, NotReady
+from classifier_runtime.core.serving import MOST_NUMBERS, Limits, Serving
+from classifier_runtime.errors import DeadlineExceeded, NotReady, TooLarge
 from tests.runtime.server.doubles import SEQUENCE
 
+T = TypeVar("T")
 TEXT = (Instance(Options(), text="a"),)
 
 
@@ -25,6 +28,9 @@ class Held:
     async def classify(self, instances: Sequence[Instance]) -> Result:
         await self.go.wait()
         return Result(())
+
+    async def beside(self, work: Callable[[], T]) -> T:
+        return await asyncio.to_thread(work)
 
 
 def of(service: Held, seconds: float = 60) -> Serving:
@@ -79,3 +85,14 @@ async def test_what_is_not_finished_when_the_end_is_near_is_told_so() -> None:
 
 async def test_the_end_of_who_has_nothing_to_finish_is_at_once() -> None:
     assert await of(Held()).finish(60) == 0
+
+
+async def test_a_large_answer_is_made_beside_the_event_loop_and_a_small_one_at_once() -> None:
+    serving = of(Held())
+    assert await serving.rendered(3, threading.current_thread) is threading.current_thread()
+    assert await serving.rendered(100_000, threading.current_thread) is not threading.current_thread()
+
+
+async def test_an_answer_that_memory_would_not_hold_is_refused_with_what_to_do() -> None:
+    with pytest.raises(TooLarge, match="send fewer instances at a time, or ask for less of each"):
+        await of(Held()).rendered(MOST_NUMBERS + 1, list)
