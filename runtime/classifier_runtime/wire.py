@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from aiohttp import web
 from aiohttp.http_exceptions import ContentEncodingError
 
@@ -12,22 +10,7 @@ from classifier_runtime.protocols import errors
 
 
 class Connection(web.RequestHandler):
-    """Of one client, who has as long for a first request as between two: aiohttp would wait for it for ever."""
-
-    _unasked: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self._unasked = self._loop.call_later(self._keepalive_timeout, self._leave_if_unasked)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        if self._unasked is not None:
-            self._unasked.cancel()
-        super().connection_lost(exc)
-
-    def _leave_if_unasked(self) -> None:
-        if not self._request_count:
-            self.force_close()
+    """Of one client."""
 
     def handle_error(
         self,
