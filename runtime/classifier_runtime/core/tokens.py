@@ -20,7 +20,8 @@ from classifier_runtime.core.job import Ints, always
 from classifier_runtime.core.options import Direction
 from classifier_runtime.errors import InvalidRequest
 
-# A lone half of a UTF-16 pair: JSON can write one, UTF-8 cannot. One character for one keeps all offsets right.
+# A lone half of a UTF-16 pair, which UTF-8 cannot write. JSON with one is refused; a query's bytes that are no UTF-8
+# become such where aiohttp has its parser in Python, not in C. One character for one keeps all offsets right.
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 # A text with more characters than this for each token that the model takes is not encoded to its end (`_shortened`).
 _CHARACTERS_PER_TOKEN: Final = 32
