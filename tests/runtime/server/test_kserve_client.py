@@ -29,5 +29,5 @@ async def test_it_sees_that_the_server_is_alive_and_the_model_ready(official: An
 
 
 async def test_it_reads_our_errors(official: Any, client: Client) -> None:
-    with pytest.raises(httpx.HTTPStatusError, match="there are no instances"):
+    with pytest.raises(httpx.HTTPStatusError, match="did you mean 'instances'"):
         await official.infer(client.url, {"instance": []}, model_name="model")
