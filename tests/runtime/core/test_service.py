@@ -56,7 +56,8 @@ def task() -> Slow:
 
 
 @pytest.fixture
-def service(task: Slow) -> Any:
+def service(task: Slow, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(module, "_FEW_BYTES", 0)
     made = Service(task, Nothing(), threads=1)
     yield made
     task.gate.release(100)
@@ -94,3 +95,19 @@ async def test_who_finds_too_much_to_be_encoded_is_told_to_come_again(
     await first
     await service.classify(texts("b"))
     assert task.seen == ["aaaaa", "b"]
+
+
+async def test_a_short_text_is_encoded_where_it_arrives_and_others_beside_the_event_loop() -> None:
+    threads = []
+
+    class Told(Slow):
+        def encode(self, instances: Sequence[Instance], go_on: Callable[[], None] = lambda: None) -> Encoded[None]:
+            threads.append(threading.current_thread())
+            return Encoded([], None)
+
+    service = Service(Told(), Nothing(), threads=1)
+    for text in ("short", "long" * 1000):
+        await service.classify(texts(text))
+    service.close()
+
+    assert [one is threading.main_thread() for one in threads] == [True, False]
