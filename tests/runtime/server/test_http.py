@@ -11,13 +11,10 @@ from typing import Any
 
 import pytest
 
-from classifier_runtime.core.room import REQUESTS_AT_ONCE
+from tests.runtime.server.by_hand import ANSWER, GOOD, PREDICT, chunked, post, raw
 from tests.runtime.server.conftest import Client, Start
 from tests.runtime.server.doubles import IMAGES
 
-PREDICT = "/v1/models/model:predict"
-GOOD = b'{"instances": ["5"]}'
-ANSWER = b'{"predictions":[0]}'
 V2_GOOD = b'{"inputs": [{"name": "a", "shape": [1], "datatype": "BYTES", "data": ["5"]}]}'
 PATHS = {PREDICT: GOOD, "/v2/models/model/infer": V2_GOOD, "/": b'{"inputs": "5"}'}
 
@@ -30,36 +27,6 @@ def allocating_at_most(megabytes: int) -> Iterator[None]:
         assert tracemalloc.get_traced_memory()[1] < megabytes * 1_000_000
     finally:
         tracemalloc.stop()
-
-
-async def raw(client: Client, sent: bytes, then: bytes = b"") -> tuple[bytes, list[bytes], bytes]:
-    """Status line, headers and body of the last answer on a connection, where each has a length.
-
-    :param then: sent after the first answer
-    """
-    reader, writer = await asyncio.open_connection("127.0.0.1", client.server.port)
-    try:
-        async with asyncio.timeout(20):
-            for part in (sent, then) if then else (sent,):
-                writer.write(part)
-                status, *headers = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")
-                length = next((int(one[15:]) for one in headers if one.lower().startswith(b"content-length:")), 0)
-                body = await reader.readexactly(length)
-    finally:
-        writer.close()
-    return status, headers, body
-
-
-def post(*headers: bytes, body: bytes = GOOD, target: bytes = PREDICT.encode(), length: int | None = None) -> bytes:
-    """:param length: what is said of it, where that is not its own; negative for nothing"""
-    said = len(body) if length is None else length
-    lines = [b"POST %s HTTP/1.1" % target, b"Host: x", *headers, *([b"Content-Length: %d" % said] if said >= 0 else [])]
-    return b"\r\n".join(lines) + b"\r\n\r\n" + body
-
-
-def chunked(*chunks: bytes) -> bytes:
-    body = b"".join(b"%x\r\n%s\r\n" % (len(one), one) for one in chunks) + b"0\r\n\r\n"
-    return post(b"Transfer-Encoding: chunked", body=body, length=-1)
 
 
 @pytest.mark.parametrize(
@@ -147,74 +114,6 @@ async def test_a_body_that_does_not_come_is_not_waited_for(start: Start) -> None
     assert line.split()[1] == b"408"
     assert b"the body did not come within 0.3 s" in body
     assert await client.predict("5") == [0]
-
-
-async def taken(client: Client, sent: bytes, size: int) -> asyncio.StreamWriter:
-    """Sends what is not all of a request, and returns when room of this size is taken for it."""
-    _, writer = await asyncio.open_connection("127.0.0.1", client.server.port)
-    writer.write(sent)
-    await room_taken(client, client.server.serving.room.taken + size)
-    return writer
-
-
-async def room_taken(client: Client, size: int) -> None:
-    async with asyncio.timeout(20):
-        while client.server.serving.room.taken != size:  # noqa: ASYNC110 - it tells nobody
-            await asyncio.sleep(0)
-
-
-async def test_large_requests_have_room_beside_others_or_come_again_and_small_ones_always_do(start: Start) -> None:
-    client = await start(max_request_bytes=100_000)
-    announced = post(length=100_000, body=b"{")
-    waiting = [await taken(client, announced, 100_000) for _ in range(REQUESTS_AT_ONCE)]
-
-    line, headers, body = await raw(client, announced)
-    assert line.split()[1] == b"429"
-    assert b"Retry-After: 1" in headers
-    assert b"no room" in body
-    for small in (post(), chunked(GOOD), post(b"Content-Encoding: gzip", body=gzip.compress(GOOD))):
-        assert (await raw(client, small))[2] == ANSWER
-
-    for writer in waiting:
-        writer.close()
-        await writer.wait_closed()
-    await room_taken(client, 0)
-    assert (await client.refused(b" " * 90_000))[0] == 400
-
-
-PIECE = b"%x\r\n%s\r\n" % (70_000, b" " * 70_000)
-
-
-@pytest.mark.parametrize(
-    ("sent", "size"),
-    [
-        (post(length=70_000), 70_000),
-        (post(b"Content-Encoding: identity", length=70_000), 70_000),
-        (post(length=65_536), 0),
-        (post(b"Transfer-Encoding: chunked", length=-1, body=PIECE), 70_000),
-        (post(b"Content-Encoding: gzip", length=100_000, body=gzip.compress(b" " * 70_000)), 70_000),
-    ],
-)
-async def test_a_body_takes_the_room_that_it_says_or_that_came(start: Start, sent: bytes, size: int) -> None:
-    client = await start(max_request_bytes=1_000_000)
-
-    writer = await taken(client, sent, size)
-    writer.close()
-    await writer.wait_closed()
-
-
-async def test_what_comes_piece_by_piece_has_room_beside_others_or_comes_again(start: Start) -> None:
-    client = await start(max_request_bytes=100_000)
-    begun = post(b"Transfer-Encoding: chunked", length=-1, body=PIECE)
-    waiting = [await taken(client, begun, 70_000) for _ in range(REQUESTS_AT_ONCE * 100_000 // 70_000)]
-
-    line, _, body = await raw(client, begun)
-    assert line.split()[1] == b"429"
-    assert b"no room" in body
-    for writer in waiting:
-        writer.close()
-        await writer.wait_closed()
-    await room_taken(client, 0)
 
 
 @pytest.mark.parametrize("sent", [b"", post()[:30]])
