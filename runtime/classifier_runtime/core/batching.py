@@ -79,9 +79,12 @@ class Turns(Generic[R]):
             return []
         window = self._window(budget)
         first = self._waiting[0]
-        self._now = max(self._now, first.turn)
         by_length = sorted(window, key=lambda item: item.tokens)
         chosen = _around(by_length, by_length.index(first), budget, cost)
+        # A turn is over when each request that waits had an item computed. Were it only over when nothing waits for it
+        # any more, single texts that keep coming would have it last for ever, and later turns would never come.
+        requests = {id(item.request) for item in window}
+        self._now = max(self._now, first.turn) + len(chosen) / len(requests)
         taken = {id(item) for item in chosen}
         self._waiting[: len(window)] = [item for item in window if id(item) not in taken]
         self.tokens -= sum(item.tokens for item in chosen)

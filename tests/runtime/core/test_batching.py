@@ -97,3 +97,18 @@ def test_what_nobody_waits_for_is_dropped() -> None:
     turns.drop(lambda request: request == "gone")
     assert turns.tokens == 30
     assert all_batches(turns, 512) == [[("here", 0)]]
+
+
+def test_the_last_of_many_is_computed_although_single_texts_keep_coming() -> None:
+    turns: Turns[object] = Turns()
+    many = object()
+    turns.add(many, [10] * 8)
+    for _ in range(20):
+        turns.add(object(), [10])
+
+    for _ in range(100):
+        taken = turns.take(40, lambda items, longest, _: items * longest)
+        for _ in range(len(taken)):
+            turns.add(object(), [10])
+
+    assert many not in {item.request for item in turns.take(10_000, lambda items, longest, _: items * longest)}
