@@ -142,7 +142,7 @@ class Row:
 
     @staticmethod
     def _grid(texts: int, longest: int) -> tuple[int, int]:
-        # A lone text has no line beside it: an empty one would take a tenth of its time.
+        # A lone text has no line beside it: an empty one would double its attention.
         return _up(texts, 2) if texts > 1 else 1, _up(longest, FINE_STEP)
 
 
